@@ -1,0 +1,44 @@
+# The door. A fresh machine needs Python 3.11 or newer, make and bash; the first target that needs packages installs them.
+
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+BIN := .venv/bin
+INSTALLED := .venv/installed
+DATASET ?= ml-100k
+
+help: ## list these commands
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(INSTALLED) ## create .venv and install the pinned packages (the others do it when needed)
+
+demo: $(INSTALLED) ## forget a person end to end and check it; DATASET=ml-1m for the larger data
+	@$(BIN)/alteraser demo --dataset $(DATASET)
+
+up: $(INSTALLED) ## run the whole system in ./.alteraser until Ctrl-C
+	@$(BIN)/alteraser up
+
+test: $(INSTALLED) ## run the tests against real PostgreSQL, Valkey and Celery
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## lint, formatting, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## measure 30 deletions on MovieLens-1M: p50 and p95 of each clock
+	@$(BIN)/python -m benchmarks.latency
+
+$(INSTALLED): requirements.lock requirements-dev.lock pyproject.toml
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: Python 3.11 or newer is needed; name one with make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "creating .venv with $(PYTHON)"; '$(PYTHON)' -m venv .venv; }
+	@echo "installing the pinned packages into .venv (a minute or two, once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.lock \
+	  | awk '/^(Collecting|Requirement already)/ { printf "\r  %3d packages", ++n; fflush() } /^Installing/ { printf "\n  unpacking\n"; fflush() } END { print "" }'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,28 @@
+"""Arrow's columns as the arrays of an interaction log."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def ids(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """A column of strings without nulls as an object array of str; equal ids are one string."""
+    encoded = column.dictionary_encode().unify_dictionaries()
+    codes = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+    if not codes:
+        return np.empty(0, dtype=np.object_)
+    distinct = np.array(encoded.chunk(0).dictionary.to_pylist(), dtype=np.object_)
+    taken: NDArray[np.object_] = distinct[np.concatenate(codes)]
+    return taken
+
+
+def ids_are_sound(column: NDArray[np.object_]) -> bool:
+    """Whether every id can be stored: none is empty, none holds a NUL."""
+    return all(id_is_sound(id) for id in set(column))
+
+
+def id_is_sound(id: str) -> bool:
+    """Whether an id can be stored: it is not empty and holds no NUL."""
+    return id != "" and "\0" not in id

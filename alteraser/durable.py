@@ -1,0 +1,95 @@
+"""Folders that are on disk whole or not at all, and gone whole or known not to be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+WRITING = ".writing-"
+DESTROYED = ".destroyed-"
+
+
+def write_folder(final: Path, contents: Mapping[str, bytes]) -> bool:
+    """Write the files, in the order given, as a new folder `final` that survives a power cut.
+
+    Returns:
+        Whether this call made the folder; False where there was one, which is left as it is.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f"{WRITING}{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir()
+        for name, content in contents.items():
+            _write_file(temporary / name, content)
+        fsync_folder(temporary)
+        return _rename_if_free(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(folder: Path) -> bool:
+    """Remove a folder so that no crash can leave half of it under its name.
+
+    It is renamed first. A removal that was interrupted after that is completed by the next call.
+
+    Returns:
+        Whether nothing of it is left.
+    """
+    doomed = folder.parent / f"{DESTROYED}{folder.name}"
+    shutil.rmtree(doomed, ignore_errors=True)
+    with suppress(OSError):  # gone already, or what is left is told below
+        folder.rename(doomed)
+        fsync_folder(folder.parent)
+        shutil.rmtree(doomed)
+        fsync_folder(folder.parent)
+    return not folder.exists() and not doomed.exists()
+
+
+def sweep(parent: Path, older_than: int) -> int:
+    """Remove what interrupted writes and removals left below `parent`, and count it.
+
+    Args:
+        parent: The folder of folders; it may be missing.
+        older_than: Unix seconds; what was touched since then may still be in use and stays.
+    """
+    leftovers = [path for path in _temporary(parent) if path.stat().st_mtime < older_than]
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True)
+    return sum(not path.exists() for path in leftovers)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the folder's list of names durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename_if_free(temporary: Path, final: Path) -> bool:
+    try:
+        temporary.rename(final)
+    except OSError:
+        if final.is_dir():
+            return False
+        raise
+    fsync_folder(final.parent)
+    return True
+
+
+def _temporary(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return [path for path in parent.iterdir() if path.name.startswith((WRITING, DESTROYED))]

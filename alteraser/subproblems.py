@@ -1,0 +1,93 @@
+"""The many small sub-problems of squared loss: given all other rows, each row's minimiser solves a d x d system.
+
+For row r with entries D_r over the columns' factors c:
+
+    (alpha0 C^T C + sum_{D_r} c c^T + l2_r I) x_r = sum_{D_r} c
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alteraser.pattern import Pattern, gram_matrices, with_zero_row
+
+
+class Subproblems:
+    """The sub-problems of one side, a row of the pattern each.
+
+    Args:
+        pattern: Which columns each row meets.
+        l2: (n_rows,) float64, the rows' L2 weights, all above 0.
+        alpha0: Weight of a pair that is not an interaction.
+    """
+
+    def __init__(self, pattern: Pattern, l2: Tensor, alpha0: float) -> None:
+        self.pattern = pattern
+        self.l2 = l2
+        self.alpha0 = alpha0
+
+    def solve(self, blocks: Tensor, other: Tensor, rows: NDArray[np.int64] | None) -> Tensor:
+        """Return ``blocks`` with the given rows (all when None) at their minimisers.
+
+        Args:
+            blocks: (n_rows, d) float64.
+            other: (n_columns, d) the columns' factors.
+            rows: Which rows.
+        """
+        factors = with_zero_row(other.float())
+        solved = blocks.clone()
+        shared = self.alpha0 * factors.T @ factors
+        for bucket in self.pattern.buckets(factors.shape[1], rows):
+            matrices = gram_matrices(bucket, factors) + shared  # (B, d, d)
+            matrices.diagonal(dim1=1, dim2=2).add_(self.l2[bucket.rows, None])
+            sums = factors[bucket.columns].sum(dim=1)  # (B, d)
+            lower = torch.linalg.cholesky(matrices)
+            solved[bucket.rows] = torch.cholesky_solve(sums[:, :, None], lower)[:, :, 0].double()
+        return solved
+
+    def typical(self, other: Tensor) -> TypicalInverse:
+        """Return the inverse of the sub-problems' matrices with every row's entries taken to be typical ones.
+
+        Args:
+            other: (n_columns, d) float64, the columns' factors.
+        """
+        counts = torch.from_numpy(self.pattern.csr.counts).to(other)
+        met = torch.from_numpy(np.bincount(self.pattern.csr.indices, minlength=len(other))).to(other)
+        per_entry = (other * met[:, None]).T @ other / max(float(counts.sum()), 1.0)
+        eye = torch.eye(other.shape[1], dtype=other.dtype, device=other.device)
+        slope = float(((self.l2 - self.l2.min()) * counts).sum() / (counts * counts).sum().clamp(min=1.0))
+        always = self.alpha0 * other.T @ other + float(self.l2.min()) * eye
+        return TypicalInverse.of(always, per_entry + slope * eye, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalInverse:
+    """``(M0 + n_r M1)^-1`` for every row r, all in the one basis that diagonalises M0 and M1 together.
+
+    A row's matrix is M0 (what all rows share) plus one term an entry; M1 is that term's mean over all entries. Against
+    the rows' own matrices this costs nothing to set up, keeps no (n, d, d), and conjugate gradients need as many
+    iterations (`docs/decisions`).
+
+    Attributes:
+        basis: (d, d) float32.
+        weights: (n_rows, d) float32.
+    """
+
+    basis: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, M0: Tensor, M1: Tensor, counts: Tensor) -> TypicalInverse:
+        """Diagonalise the pencil (M0, M1), both (d, d) symmetric, M1 positive definite."""
+        inverse = torch.linalg.inv(torch.linalg.cholesky(M1))
+        roots, V = torch.linalg.eigh(inverse @ M0 @ inverse.T)
+        return cls((inverse.T @ V).float(), (1.0 / (roots + counts[:, None])).float())
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """Return each row's inverse times its vector, (n_rows, d)."""
+        return (vectors @ self.basis * self.weights) @ self.basis.T

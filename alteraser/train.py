@@ -1,0 +1,87 @@
+"""Training to stationarity: alternating sweeps while they are quick, then Newton while they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from alteraser.interactions import Interactions
+from alteraser.kinds import kind as kind_of
+from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
+from alteraser.report import Report, report_on
+from alteraser.solve import newton
+
+SWEEPS = 12
+"""Alternating sweeps before Newton: on ML-1M 5, 12 and 30 of them lead to the tolerance in 38, 31 and 45 s."""
+
+TOLERANCE = 1e-9
+"""Relative to the L2 part of the gradient. Far below what one deletion leaves behind (about 1e-3 for one of 6,040
+users), so that unlearning starts from a minimum and not from a training that was never finished."""
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model trained to stationarity.
+
+    Attributes:
+        parameters: Float64, on the CPU.
+        hyperparameters: Complete, as they go into the manifest.
+        report: How it went.
+    """
+
+    parameters: Parameters
+    hyperparameters: Hyperparameters
+    report: Report
+
+
+def train(
+    kind: str,
+    given: Mapping[str, object],
+    data: Interactions,
+    *,
+    seed: int,
+    tolerance: float = TOLERANCE,
+    sweeps: int = SWEEPS,
+    device: torch.device = CPU,
+    watch: Watch = silent,
+) -> Trained:
+    """Train a model of that kind from random parameters to a stationary point of its objective.
+
+    Args:
+        kind: Name of the model kind.
+        given: Hyper-parameters that differ from the kind's defaults.
+        data: What to train on.
+        seed: Of the random start.
+        tolerance: Bound on the gradient's norm, relative to the norm of its L2 part.
+        sweeps: Alternating sweeps before Newton.
+        device: Where to compute.
+        watch: Told of every step.
+
+    Raises:
+        NotConverged: The tolerance was not reached.
+        UnknownKind, UnknownHyperparameter, InvalidHyperparameter: As their names say.
+    """
+    model_kind = kind_of(kind)
+    hyperparameters = model_kind.hyperparameters(given, data)
+    generator = torch.Generator().manual_seed(seed)
+    start = model_kind.initialise(data, hyperparameters, generator).to(device)
+    objective = model_kind.objective(data, hyperparameters, device)
+    swept = alternate(objective, start, sweeps, watch)
+    scale = objective.gradient_scale(swept)
+    _, gradient = objective.value_and_gradient(swept)
+    found = newton(objective, swept, target=tolerance * scale, scale=scale, watch=watch)
+    report = report_on(found, objective, before=gradient, scale=scale, algorithm="train", tolerance=tolerance)
+    return Trained(found.parameters.to(CPU), hyperparameters, report)
+
+
+def alternate(objective: Objective, start: Parameters, sweeps: int, watch: Watch) -> Parameters:
+    """Return ``start`` after that many alternating sweeps: all users solved given the items, then all items."""
+    at = start
+    for sweep in range(1, sweeps + 1):
+        at = objective.solve_blocks(objective.solve_blocks(at, "users"), "items")
+        watch(Progress("sweep", sweep, of=sweeps))
+    return at

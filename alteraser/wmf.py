@@ -1,0 +1,199 @@
+"""Weighted matrix factorisation: squared loss over all pairs, so that every block is an exact quadratic.
+
+    f(P, Q) =   1/2 sum_D (1 - p.q)^2  +  alpha0/2 sum_all (p.q)^2
+              + reg/2 [ sum_u (n_u + alpha0 I0) |p_u|^2  +  sum_i (n_i + alpha0 U0) |q_i|^2 ]
+
+D are the interactions, n_u and n_i their live counts. I0 and U0 are the numbers of items and users *at training* and
+stay with the model: were they live counts, one deletion would change everybody's regulariser. A user without
+interactions has the minimiser p_u = 0 and adds nothing: dropping the row is the same as keeping it empty.
+
+The whole-data weighting follows Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM
+2008); the frequency-scaled L2 follows Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS" (RecSys
+2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
+from alteraser.interactions import Csr, Interactions
+from alteraser.model import Hyperparameters, NewtonSystem, Objective, Parameters, Side, sum_of_squares
+from alteraser.pattern import Pattern
+from alteraser.rotations import Rotations
+from alteraser.subproblems import Subproblems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WmfHyperparameters:
+    """What defines the objective of one trained model; lives in its snapshot's manifest.
+
+    Attributes:
+        d: Width of the embeddings.
+        alpha0: Weight of a pair that is not an interaction, against 1 for one that is.
+        reg: L2, scaled by each row's frequency.
+        n_users_0: Users at training.
+        n_items_0: Items at training.
+        init_scale: Standard deviation of a row's norm at the start of training.
+    """
+
+    d: int = 64
+    alpha0: float = 0.4
+    reg: float = 0.008
+    init_scale: float = 0.1
+    n_users_0: int = 0
+    n_items_0: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("d", "alpha0", "reg", "init_scale"):
+            if not getattr(self, name) > 0 or getattr(self, name) == float("inf"):
+                raise InvalidHyperparameter(name, "must be a finite number above 0")
+
+
+class Wmf:
+    """The kind ``wmf``."""
+
+    name = "wmf"
+
+    def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
+        """Return the complete hyper-parameters; see `ModelKind`."""
+        types = {field.name: (int if field.type == "int" else float) for field in fields(WmfHyperparameters)}
+        values: dict[str, int | float] = {"n_users_0": data.n_users, "n_items_0": data.n_items}
+        for name, value in given.items():
+            if name not in types:
+                raise UnknownHyperparameter(name)
+            try:
+                values[name] = types[name](str(value))
+            except ValueError:
+                raise InvalidHyperparameter(name, f"must be {types[name].__name__}") from None
+        return asdict(_typed(values))
+
+    def initialise(
+        self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
+    ) -> Parameters:
+        """Return normal random factors; see `ModelKind`."""
+        h = _typed(hyperparameters)
+        scale = h.init_scale / h.d**0.5
+
+        def factors(n: int) -> Tensor:
+            return scale * torch.randn(n, h.d, dtype=torch.float64, generator=generator)
+
+        return Parameters(factors(data.n_users), factors(data.n_items), torch.zeros(0, dtype=torch.float64))
+
+    def objective(
+        self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device
+    ) -> Objective:
+        """Return the objective f over ``data``; see `ModelKind`."""
+        return WmfObjective(data, _typed(hyperparameters), device)
+
+    def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return ``p_u . q_i`` for the given users and every item; see `ModelKind`."""
+        users = parameters.users.numpy()[rows]  # (B, d)
+        scores: NDArray[np.float64] = users @ parameters.items.numpy().T
+        return scores
+
+
+def _typed(values: Mapping[str, int | float | str]) -> WmfHyperparameters:
+    return replace(WmfHyperparameters(), **values)  # type: ignore[arg-type]
+
+
+class WmfObjective:
+    """f over one set of interactions; see the module's docstring. Holds no parameters and nothing of other data."""
+
+    def __init__(self, data: Interactions, hyperparameters: WmfHyperparameters, device: torch.device) -> None:
+        h = hyperparameters
+        self.passes = 0
+        self._alpha0 = h.alpha0
+
+        def side(csr: Csr, n_columns: int, n_columns_0: int) -> Subproblems:
+            l2 = h.reg * (torch.from_numpy(csr.counts).double().to(device) + h.alpha0 * n_columns_0)
+            return Subproblems(Pattern(csr, n_columns, device), l2, h.alpha0)
+
+        self._users = side(data.by_user, data.n_items, h.n_items_0)
+        self._items = side(data.by_item, data.n_users, h.n_users_0)
+        self._item_order = torch.from_numpy(data.item_order).to(device)
+
+    def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
+        """Return f and its gradient, float64 throughout; see `Objective`."""
+        self.passes += 1
+        P, Q = at.users, at.items
+        errors = self._users.pattern.sample(P, Q) - 1  # (nnz,) by user
+        PtP, QtQ = P.T @ P, Q.T @ Q
+        l2_users, l2_items = self._l2(at)
+        value = errors.square().sum() + self._alpha0 * (PtP * QtQ).sum() + (l2_users * P).sum() + (l2_items * Q).sum()
+        users = self._users.pattern.weighted_sum(errors, Q) + self._alpha0 * P @ QtQ + l2_users
+        items = self._items.pattern.weighted_sum(errors[self._item_order], P) + self._alpha0 * Q @ PtP + l2_items
+        return 0.5 * float(value), Parameters(users, items, at.shared)
+
+    def gradient_scale(self, at: Parameters) -> float:
+        """Return the norm of the L2 part of the gradient; see `Objective`."""
+        return float(sum_of_squares(*self._l2(at)).sqrt())
+
+    def solve_blocks(self, at: Parameters, side: Side, rows: NDArray[np.int64] | None = None) -> Parameters:
+        """Return ``at`` with blocks of one side at their exact minimisers, solved in float32; see `Objective`."""
+        self.passes += 1
+        if side == "users":
+            return replace(at, users=self._users.solve(at.users, at.items, rows))
+        return replace(at, items=self._items.solve(at.items, at.users, rows))
+
+    def linearise(self, at: Parameters) -> NewtonSystem:
+        """Return the Newton equations at ``at``; see `Objective`."""
+        self.passes += 1
+        return WmfNewton(at, self._users, self._items, self._item_order)
+
+    def _l2(self, at: Parameters) -> tuple[Tensor, Tensor]:
+        return self._users.l2[:, None] * at.users, self._items.l2[:, None] * at.items
+
+
+class WmfNewton:
+    """The Newton equations of f at one iterate, in float32; see `NewtonSystem`.
+
+    For a direction (U, V), with ``t = p.v + u.q`` the change of a pair's score and ``x = p.q`` the score itself, row u
+    of the Hessian's product is
+
+        sum_D [t q + (x - 1) v]  +  alpha0 sum_all [t q + x v]  +  l2_u u
+
+    and likewise for items. One product costs two samplings and four weighted sums over the interactions. The
+    preconditioner is block diagonal, from the sub-problems, with rotations taken out.
+    """
+
+    def __init__(self, at: Parameters, users: Subproblems, items: Subproblems, item_order: Tensor) -> None:
+        self._by_user, self._by_item = users.pattern, items.pattern
+        self._order = item_order
+        self._alpha0 = users.alpha0
+        self._l2_users, self._l2_items = users.l2.float()[:, None], items.l2.float()[:, None]
+        self._P, self._Q = at.users.float(), at.items.float()
+        self._PtP, self._QtQ = self._P.T @ self._P, self._Q.T @ self._Q
+        self._errors = (self._by_user.sample(at.users, at.items) - 1).float()
+        self._errors_by_item = self._errors[item_order]
+        self._typical_users, self._typical_items = users.typical(at.items), items.typical(at.users)
+        self._rotations = Rotations(self._P, self._Q)
+
+    def multiply(self, v: Tensor) -> Tensor:
+        """Return the exact Hessian times ``v``; see `NewtonSystem`."""
+        U, V = self._sides(v)
+        P, Q = self._P, self._Q
+        change = self._by_user.sample(P, V) + self._by_user.sample(U, Q)  # (nnz,)
+        QtV, PtU = Q.T @ V, P.T @ U
+        users = self._by_user.weighted_sum(change, Q) + self._by_user.weighted_sum(self._errors, V)
+        items = self._by_item.weighted_sum(change[self._order], P)
+        items += self._by_item.weighted_sum(self._errors_by_item, U)
+        users += self._alpha0 * (U @ self._QtQ + P @ (QtV + QtV.T)) + self._l2_users * U
+        items += self._alpha0 * (V @ self._PtP + Q @ (PtU + PtU.T)) + self._l2_items * V
+        return torch.cat([users.reshape(-1), items.reshape(-1)])
+
+    def precondition(self, r: Tensor) -> Tensor:
+        """Return the block sub-problems' typical inverses times ``r``, without rotations; see `NewtonSystem`."""
+        U, V = self._rotations.remove(*self._sides(r))
+        U, V = self._rotations.remove(self._typical_users.times(U), self._typical_items.times(V))
+        return torch.cat([U.reshape(-1), V.reshape(-1)])
+
+    def _sides(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        return v[: self._P.numel()].view_as(self._P), v[self._P.numel() :].view_as(self._Q)

@@ -1,0 +1,1 @@
+"""The `alteraser` command: the composition root that knows every other package."""

@@ -1,0 +1,22 @@
+# The web process: deletion requests in, recommendations out.
+#
+# An image without accelerator libraries is several times smaller:
+#   --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+FROM python:3.11-slim
+
+ARG PIP_EXTRA_INDEX_URL
+ENV PYTHONUNBUFFERED=1 PYTHONPATH=/app PATH=/opt/venv/bin:$PATH
+RUN useradd --uid 10001 --no-create-home alteraser \
+ && install -d -o alteraser -g alteraser -m 755 /secrets /snapshots
+
+WORKDIR /app
+COPY requirements.lock .
+RUN --mount=type=cache,target=/root/.cache/pip python -m venv /opt/venv && pip install -r requirements.lock
+
+COPY alteraser alteraser
+COPY ledger ledger
+COPY service service
+
+USER alteraser
+EXPOSE 8080
+CMD ["python", "-m", "service"]

@@ -1,0 +1,57 @@
+"""The connection to PostgreSQL, and the one place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.orm import Session, sessionmaker
+
+SCHEMA_REVISION = "0001"
+BULK = {"synchronize_session": False}
+"""Statements change rows, sessions do not follow: otherwise every UPDATE would fetch every row it touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine and the sessions made from it."""
+
+    engine: Engine
+    sessions: sessionmaker[Session]
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def connect(url: str) -> Database:
+    """Prepare a pool of connections to `url`; nothing is sent until the first session.
+
+    Bound values are kept out of error messages: they are the identities of people.
+    """
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_pre_ping=True,
+    )
+    return Database(engine, sessionmaker(engine, expire_on_commit=False, execution_options=BULK))
+
+
+@contextmanager
+def unit_of_work(database: Database) -> Iterator[Session]:
+    """One transaction: committed at the end, rolled back when anything raises."""
+    with database.sessions.begin() as session:
+        yield session
+
+
+def schema_is_current(database: Database) -> bool:
+    """Whether the tables are those of this release; False on a database never migrated."""
+    try:
+        with unit_of_work(database) as session:
+            revision: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
+            return revision == SCHEMA_REVISION
+    except ProgrammingError:
+        return False

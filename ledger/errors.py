@@ -1,0 +1,172 @@
+"""Everything the ledger refuses, as one tree.
+
+    LedgerError
+    ├── RequestNotFound      no such deletion request for this tenant
+    ├── KeyReused            an idempotency key came back with another payload
+    ├── UnknownSubject       nothing is stored about who or what is to be deleted
+    ├── NotCancellable       work on the request has begun, or it has ended
+    ├── UnknownModel         no model of that name is declared
+    ├── ModelKindChanged     the name belongs to a model of another kind
+    ├── LeaseLost            the run is no longer its owner's
+    │   ├── PointerMoved     the model's current snapshot is not the run's parent any more
+    │   └── WatermarkFell    the child satisfies fewer erasures than the current snapshot
+    ├── StaleReplica         a replica went back to a snapshot that satisfies fewer erasures
+    ├── NotCompletable       a replica or an undestroyed snapshot still holds the data
+    ├── InvalidCursor        a page cursor that this ledger never gave out
+    ├── UnknownScope         an API key was to be given a right that does not exist
+    ├── SecretMissing        a key file is not where it should be
+    ├── SecretMalformed      a key file cannot be read as a key
+    └── ReceiptInvalid       a receipt does not verify
+
+No message carries the id of a user or an item.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+
+class LedgerError(Exception):
+    """The ledger refused."""
+
+
+class RequestNotFound(LedgerError):
+    """No such deletion request for this tenant."""
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(f"there is no deletion request {request_id}")
+        self.request_id = request_id
+
+
+class KeyReused(LedgerError):
+    """An idempotency key came back with another payload."""
+
+    def __init__(self) -> None:
+        super().__init__("this idempotency key was used before with another payload")
+
+
+class UnknownSubject(LedgerError):
+    """Nothing is stored about who or what is to be deleted."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"nothing is stored that this deletion of kind {kind!r} could delete")
+        self.kind = kind
+
+
+class NotCancellable(LedgerError):
+    """Work on the request has begun, or it has ended."""
+
+    def __init__(self, request_id: UUID, state: str) -> None:
+        super().__init__(f"deletion request {request_id} is {state}: only a pending one can be cancelled")
+        self.request_id = request_id
+        self.state = state
+
+
+class UnknownModel(LedgerError):
+    """No model of that name is declared."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"there is no model {model!r}: train it first")
+        self.model = model
+
+
+class ModelKindChanged(LedgerError):
+    """The name belongs to a model of another kind."""
+
+    def __init__(self, model: str, declared: str, kind: str) -> None:
+        super().__init__(f"model {model!r} is of kind {declared!r}, not {kind!r}: choose another name")
+        self.model = model
+        self.declared = declared
+        self.kind = kind
+
+
+class LeaseLost(LedgerError):
+    """The run is no longer its owner's: it expired, ended, or another worker has it."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"run {run_id} is no longer leased to this worker")
+        self.run_id = run_id
+
+
+class PointerMoved(LeaseLost):
+    """The model's current snapshot is not the run's parent any more."""
+
+    def __init__(self, run_id: UUID, parent: str | None) -> None:
+        super().__init__(run_id)
+        self.args = (f"run {run_id} started from snapshot {parent}, which is no longer current",)
+        self.parent = parent
+
+
+class WatermarkFell(LeaseLost):
+    """The child satisfies fewer erasures than the current snapshot."""
+
+    def __init__(self, run_id: UUID, current: int, child: int) -> None:
+        super().__init__(run_id)
+        self.args = (f"run {run_id} would lower the erasure watermark from {current} to {child}",)
+        self.current = current
+        self.child = child
+
+
+class StaleReplica(LedgerError):
+    """A replica went back to a snapshot that satisfies fewer erasures."""
+
+    def __init__(self, replica_id: str, model: str, acknowledged: int, watermark: int) -> None:
+        super().__init__(
+            f"replica {replica_id} of model {model!r} acknowledged erasure watermark {acknowledged} before "
+            f"and cannot go back to {watermark}"
+        )
+        self.replica_id = replica_id
+        self.model = model
+        self.acknowledged = acknowledged
+        self.watermark = watermark
+
+
+class NotCompletable(LedgerError):
+    """A replica or an undestroyed snapshot still holds the data."""
+
+    def __init__(self, request_id: UUID, reason: str) -> None:
+        super().__init__(f"deletion request {request_id} cannot be completed yet: {reason}")
+        self.request_id = request_id
+        self.reason = reason
+
+
+class InvalidCursor(LedgerError):
+    """A page cursor that this ledger never gave out."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is not one that an earlier page gave out")
+
+
+class UnknownScope(LedgerError):
+    """An API key was to be given a right that does not exist."""
+
+    def __init__(self, scope: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no scope {scope!r}; known are {', '.join(known)}")
+        self.scope = scope
+        self.known = known
+
+
+class SecretMissing(LedgerError):
+    """A key file is not where it should be."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the key file {path} is missing or unreadable")
+        self.path = path
+
+
+class SecretMalformed(LedgerError):
+    """A key file cannot be read as a key."""
+
+    def __init__(self, path: Path, expected: str) -> None:
+        super().__init__(f"the key file {path} does not hold {expected}")
+        self.path = path
+        self.expected = expected
+
+
+class ReceiptInvalid(LedgerError):
+    """A receipt does not verify."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the receipt does not verify: {reason}")
+        self.reason = reason

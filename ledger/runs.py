@@ -1,0 +1,358 @@
+"""Runs: one worker's leased attempt at a model's next snapshot, and the fenced publish that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Double, Row, and_, cast, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from alteraser.deletions import Deletions
+from ledger import clock, interactions
+from ledger.among import among
+from ledger.deletions import combined
+from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
+from ledger.requests import is_due, lock_in_order, resumed_state, settle
+from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
+
+Purpose = Literal["unlearn", "train"]
+
+FIRST_PAUSE_S = 2
+LONGEST_PAUSE_S = 3600
+MOST_DOUBLINGS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a worker holds until it publishes, fails, or stops sending heartbeats.
+
+    Attributes:
+        run_id: The fencing token.
+        parent: Digest of the snapshot to start from; None where nothing was published yet.
+        version: The parent's version; 0 where nothing was published yet.
+        watermark: The erasure watermark the child satisfies.
+        deletions: All that the taken requests ask for.
+        request_ids: The taken requests, oldest first.
+    """
+
+    run_id: UUID
+    model: str
+    owner: str
+    parent: str | None
+    version: int
+    watermark: int
+    deletions: Deletions
+    request_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSnapshot:
+    """What the ledger keeps of a snapshot in the snapshot folder."""
+
+    digest: str
+    watermark: int
+    n_users: int
+    n_items: int
+    n_interactions: int
+    residual: float
+    hyperparameters: dict[str, Any]
+
+
+def declare(session: Session, model: str, kind: str) -> None:
+    """Make the model known before its data is read, so that every later deletion request asks it too.
+
+    Raises:
+        ModelKindChanged: The name belongs to a model of another kind.
+    """
+    clock.tick(session)
+    session.execute(upsert(Model).values(name=model, kind=kind).on_conflict_do_nothing())
+    declared = session.execute(select(Model.kind).where(Model.name == model)).scalar_one()
+    if declared != kind:
+        raise ModelKindChanged(model, declared, kind)
+
+
+def lease(
+    session: Session, model: str, owner: str, lease_s: float, purpose: Purpose = "unlearn"
+) -> Lease | None:
+    """Take every due request of the model for a new run; None when there is none, or another run is live.
+
+    A run to train is leased even when no request is due.
+    """
+    pointer = session.scalar(select(Model).where(Model.name == model).with_for_update())
+    if pointer is None or (pointer.current is None and purpose == "unlearn"):
+        return None
+    expire(session, model)
+    due = _due(session, model)
+    if not due and purpose == "unlearn":
+        return None
+    run_id = _begin(session, pointer, owner, lease_s, purpose)
+    if run_id is None:
+        return None
+    request_ids = tuple(request.id for request in due)
+    _take(session, model, run_id, request_ids)
+    return Lease(
+        run_id=run_id,
+        model=model,
+        owner=owner,
+        parent=pointer.current,
+        version=pointer.version,
+        watermark=_watermark(session, pointer, purpose),
+        deletions=combined((request.kind, request.subject, request.payload) for request in due),
+        request_ids=request_ids,
+    )
+
+
+def heartbeat(
+    session: Session, lease: Lease, lease_s: float, phase: str, step: int, residual: float | None = None
+) -> None:
+    """Extend the lease and say how far the run is.
+
+    Raises:
+        LeaseLost: The run expired or ended.
+    """
+    now = func.clock_timestamp()
+    extended = session.execute(
+        update(Run)
+        .where(_is_held(lease))
+        .values(
+            heartbeat_at=now,
+            lease_expires_at=now + timedelta(seconds=lease_s),
+            phase=phase,
+            step=step,
+            residual=residual,
+        )
+        .returning(Run.id)
+    )
+    if extended.first() is None:
+        raise LeaseLost(lease.run_id)
+
+
+def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: dict[str, Any]) -> int:
+    """Move the pointer to the child, delete the rows it forgot, and settle the requests; all or nothing.
+
+    Returns:
+        The version of the child.
+
+    Raises:
+        LeaseLost: The run expired or ended.
+        PointerMoved: The parent is not current any more.
+        WatermarkFell: The child satisfies fewer erasures than the current snapshot.
+    """
+    pointer = session.execute(select(Model).where(Model.name == lease.model).with_for_update()).scalar_one()
+    _lock_run(session, lease)
+    if pointer.current != lease.parent or pointer.version != lease.version:
+        raise PointerMoved(lease.run_id, lease.parent)
+    if child.watermark < pointer.watermark:
+        raise WatermarkFell(lease.run_id, pointer.watermark, child.watermark)
+    version = pointer.version + 1
+    _supersede(session, lease, child, version)
+    _point(session, lease.model, child, version)
+    interactions.delete_rows(session, lease.deletions)
+    _satisfy(session, lease, child, version)
+    _end(session, lease.run_id, state="published", child=child.digest, residual=child.residual, report=report)
+    return version
+
+
+def was_published(session: Session, lease: Lease, digest: str) -> bool:
+    """Whether the run published this child: asked when the answer to a commit was lost."""
+    published = select(Run.id).where(Run.id == lease.run_id, Run.state == "published", Run.child == digest)
+    return session.scalar(published) is not None
+
+
+def fail(session: Session, lease: Lease, reason: str) -> None:
+    """End the run without a child; its requests are tried again after a pause that doubles each time.
+
+    Raises:
+        LeaseLost: The run expired or ended.
+    """
+    _lock_run(session, lease)
+    _release(session, [lease.run_id])
+    lock_in_order(session, lease.request_ids)
+    session.execute(
+        update(DeletionRequest)
+        .where(DeletionRequest.id.in_(lease.request_ids))
+        .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + _pause(0))
+    )
+    _end(session, lease.run_id, state="failed", failure=reason)
+
+
+def expire(session: Session, model: str | None = None) -> list[UUID]:
+    """End the live runs whose lease ran out, of one model or of all, and give their requests back.
+
+    The first retry comes at once; after that the pause doubles, in case the requests kill their worker.
+    """
+    dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
+    if model is not None:
+        dead = dead.where(Run.model == model)
+    expired = session.scalars(
+        update(Run)
+        .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
+        .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
+        .returning(Run.id)
+    ).all()
+    if expired:
+        _return_to_pending(session, _release(session, expired))
+    return list(expired)
+
+
+def _due(session: Session, model: str) -> Sequence[Row[UUID, str, str | None, dict[str, Any] | None]]:
+    """Lock what the model owes and whose pause is over, oldest first, past what a cancellation holds."""
+    return session.execute(
+        select(DeletionRequest.id, DeletionRequest.kind, DeletionRequest.subject, DeletionRequest.payload)
+        .join(RequestModel, RequestModel.request_id == DeletionRequest.id)
+        .where(RequestModel.model == model, RequestModel.state == "pending", is_due())
+        .order_by(DeletionRequest.sequence)
+        .with_for_update(of=RequestModel, skip_locked=True)
+    ).all()
+
+
+def _begin(session: Session, pointer: Model, owner: str, lease_s: float, purpose: Purpose) -> UUID | None:
+    """Insert the live run; None if the model has one."""
+    now = func.clock_timestamp()
+    return session.scalar(
+        upsert(Run)
+        .values(
+            model=pointer.name,
+            purpose=purpose,
+            state="live",
+            owner=owner,
+            lease_expires_at=now + timedelta(seconds=lease_s),
+            parent=pointer.current,
+        )
+        .on_conflict_do_nothing(index_elements=[Run.model], index_where=Run.state == "live")
+        .returning(Run.id)
+    )
+
+
+def _take(session: Session, model: str, run_id: UUID, request_ids: Sequence[UUID]) -> None:
+    """Lease the requests to the run."""
+    session.execute(
+        update(RequestModel)
+        .where(RequestModel.model == model, among(RequestModel.request_id, request_ids))
+        .values(state="leased", run_id=run_id)
+    )
+    lock_in_order(session, request_ids)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids))
+        .values(state="in_progress", attempts=DeletionRequest.attempts + 1)
+    )
+
+
+def _watermark(session: Session, pointer: Model, purpose: Purpose) -> int:
+    """The largest clock value such that the child will satisfy every erasure up to it.
+
+    Training leaves out everything asked for so far. Unlearning satisfies all but what it had to leave
+    behind: a request still in its pause, or one recorded since.
+    """
+    now = clock.reading(session)
+    if purpose == "train":
+        return max(pointer.watermark, now)
+    left_behind = session.scalar(
+        select(func.min(DeletionRequest.sequence))
+        .join(RequestModel, RequestModel.request_id == DeletionRequest.id)
+        .where(
+            RequestModel.model == pointer.name,
+            RequestModel.state == "pending",
+            DeletionRequest.state.in_(OPEN_STATES),
+        )
+    )
+    return max(pointer.watermark, now if left_behind is None else min(now, left_behind - 1))
+
+
+def _is_held(lease: Lease) -> ColumnElement[bool]:
+    """The fence: the run is live, its owner's, and not expired by the database's clock."""
+    return and_(
+        Run.id == lease.run_id,
+        Run.owner == lease.owner,
+        Run.state == "live",
+        Run.lease_expires_at > func.clock_timestamp(),
+    )
+
+
+def _lock_run(session: Session, lease: Lease) -> None:
+    if session.scalar(select(Run.id).where(_is_held(lease)).with_for_update()) is None:
+        raise LeaseLost(lease.run_id)
+
+
+def _supersede(session: Session, lease: Lease, child: PublishedSnapshot, version: int) -> None:
+    """Close the current generation and open the child's."""
+    session.execute(
+        update(Snapshot)
+        .where(Snapshot.model == lease.model, Snapshot.superseded_at.is_(None))
+        .values(superseded_at=func.clock_timestamp())
+    )
+    session.execute(
+        insert(Snapshot).values(
+            model=lease.model,
+            version=version,
+            digest=child.digest,
+            parent=lease.parent,
+            watermark=child.watermark,
+            run_id=lease.run_id,
+            n_users=child.n_users,
+            n_items=child.n_items,
+            n_interactions=child.n_interactions,
+            residual=child.residual,
+        )
+    )
+
+
+def _point(session: Session, model: str, child: PublishedSnapshot, version: int) -> None:
+    session.execute(
+        update(Model)
+        .where(Model.name == model)
+        .values(
+            current=child.digest,
+            version=version,
+            watermark=child.watermark,
+            hyperparameters=child.hyperparameters,
+            updated_at=func.clock_timestamp(),
+        )
+    )
+
+
+def _satisfy(session: Session, lease: Lease, child: PublishedSnapshot, version: int) -> None:
+    """Note for the taken requests that the child is the first generation without their data."""
+    satisfied = session.scalars(
+        update(RequestModel)
+        .where(RequestModel.run_id == lease.run_id)
+        .values(state="published", child=child.digest, version=version)
+        .returning(RequestModel.request_id)
+    ).all()
+    settle(session, satisfied)
+
+
+def _end(session: Session, run_id: UUID, **outcome: Any) -> None:
+    session.execute(update(Run).where(Run.id == run_id).values(ended_at=func.clock_timestamp(), **outcome))
+
+
+def _release(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Take the requests from the runs; returns which they are."""
+    return session.scalars(
+        update(RequestModel)
+        .where(among(RequestModel.run_id, run_ids), RequestModel.state == "leased")
+        .values(state="pending", run_id=None)
+        .returning(RequestModel.request_id)
+    ).all()
+
+
+def _return_to_pending(session: Session, request_ids: Sequence[UUID]) -> None:
+    """Give back what an expired run had."""
+    lock_in_order(session, request_ids)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
+        .values(state=resumed_state(), next_attempt_at=func.clock_timestamp() + _pause(FIRST_PAUSE_S))
+    )
+
+
+def _pause(less_s: int) -> ColumnElement[timedelta]:
+    """Two seconds to the power of the attempts made, less so many, and an hour at most."""
+    doubled_s = func.power(2, func.least(DeletionRequest.attempts, MOST_DOUBLINGS)) - less_s
+    return cast(func.least(doubled_s, LONGEST_PAUSE_S), Double) * literal(timedelta(seconds=1))

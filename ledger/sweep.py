@@ -1,0 +1,94 @@
+"""What the sweep does every few seconds, so that nothing waits for a message that was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from ledger import interactions, runs
+from ledger.among import among
+from ledger.deletions import combined
+from ledger.replicas import mark_suppressed
+from ledger.requests import is_due, is_overdue, resumed_state, settle
+from ledger.tables import DeletionRequest, Model, RequestModel, Run
+
+
+def expire_leases(session: Session) -> Sequence[UUID]:
+    """End the runs whose worker fell silent and give their requests back; returns the runs."""
+    return runs.expire(session)
+
+
+def retry_failed(session: Session) -> int:
+    """Make the failed requests pending again whose pause is over; returns how many."""
+    rested = (
+        select(DeletionRequest.id)
+        .where(DeletionRequest.state == "failed", is_due())
+        .order_by(DeletionRequest.sequence)
+        .with_for_update(skip_locked=True)
+        .cte()
+    )
+    return len(
+        session.execute(
+            update(DeletionRequest)
+            .where(DeletionRequest.id == rested.c.id)
+            .values(state=resumed_state())
+            .returning(DeletionRequest.id)
+        ).all()
+    )
+
+
+def models_with_work(session: Session) -> Sequence[str]:
+    """The models that owe a due request and have no live run."""
+    live = select(Run).where(Run.model == RequestModel.model, Run.state == "live")
+    return session.scalars(
+        select(RequestModel.model)
+        .join(DeletionRequest, DeletionRequest.id == RequestModel.request_id)
+        .where(RequestModel.state == "pending", is_due(), ~live.exists())
+        .distinct()
+        .order_by(RequestModel.model)
+    ).all()
+
+
+def settle_untrained(session: Session) -> Sequence[UUID]:
+    """Settle what is asked of models that hold no data: nothing was published and no run is live.
+
+    Such a model was declared and its training did not end well. Returns the requests.
+    """
+    live = select(Run).where(Run.model == Model.name, Run.state == "live")
+    empty = session.scalars(
+        select(Model.name)
+        .where(Model.current.is_(None), ~live.exists())
+        .order_by(Model.name)
+        .with_for_update()
+    ).all()
+    if not empty:
+        return []
+    released = session.scalars(
+        update(RequestModel)
+        .where(RequestModel.model.in_(empty), RequestModel.state == "pending")
+        .values(state="published")
+        .returning(RequestModel.request_id)
+    ).all()
+    _forget(session, released)
+    return released
+
+
+def suppress_without_replicas(session: Session, replica_timeout_s: float) -> int:
+    """Stamp as suppressed what every replica still alive obeys, or everything where none is alive."""
+    return mark_suppressed(session, replica_timeout_s)
+
+
+def overdue_count(session: Session) -> int:
+    """How many requests are past their due date."""
+    return session.execute(select(func.count()).select_from(DeletionRequest).where(is_overdue())).scalar_one()
+
+
+def _forget(session: Session, request_ids: Sequence[UUID]) -> None:
+    """Delete the rows the requests name, and settle them."""
+    asked = select(DeletionRequest.kind, DeletionRequest.subject, DeletionRequest.payload)
+    rows = session.execute(asked.where(among(DeletionRequest.id, request_ids)))
+    interactions.delete_rows(session, combined((row.kind, row.subject, row.payload) for row in rows))
+    settle(session, request_ids)

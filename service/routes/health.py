@@ -1,0 +1,44 @@
+"""Whether the process lives, and whether it is ready to answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.database import schema_is_current
+from service.auth import Runtime
+from service.parts import Parts
+from service.schemas.health import Alive, Readiness
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="Is the process alive?")
+async def livez() -> Alive:
+    """Answer, whatever else is broken. Needs no key."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    summary="Is the process ready to answer?",
+    responses={503: {"model": Readiness, "description": "It is not; `checks` says why."}},
+)
+def readyz(parts: Runtime, response: Response) -> Readiness:
+    """Check the database, its schema, the loaded snapshots and their watermarks. Needs no key."""
+    checks = {
+        "database": _is_migrated(parts),
+        "ledger_followed": parts.replica.in_touch,
+        "snapshots_loaded": parts.replica.is_loaded,
+        "watermarks_satisfied": parts.replica.satisfies_watermark,
+    }
+    ready = all(checks.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, checks=checks)
+
+
+def _is_migrated(parts: Parts) -> bool:
+    try:
+        return schema_is_current(parts.database)
+    except SQLAlchemyError:
+        return False

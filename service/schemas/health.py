@@ -1,0 +1,36 @@
+"""Whether the process lives and is ready."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    """Whether the process is ready, and each thing that was checked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ready": True,
+                    "checks": {
+                        "database": True,
+                        "ledger_followed": True,
+                        "snapshots_loaded": True,
+                        "watermarks_satisfied": True,
+                    },
+                }
+            ]
+        }
+    )
+
+    ready: bool
+    checks: dict[str, bool]

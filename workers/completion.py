@@ -1,0 +1,55 @@
+"""From unlearned to completed: old generations destroyed, receipt signed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+
+from alteraser import snapshot
+from ledger import completion
+from ledger.database import unit_of_work
+from ledger.errors import NotCompletable
+from ledger.receipts import SigningKey
+from workers.orphans import destroy_orphans
+from workers.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+def complete_ready(workbench: Workbench) -> int:
+    """Complete every request whose live replicas have all swapped; returns how many.
+
+    Whatever still held its data on disk is destroyed, and seen to be gone, before its receipt is signed.
+    """
+    timeout_s = workbench.settings.replica_timeout_s
+    with unit_of_work(workbench.database) as session:
+        ready = completion.completable(session, timeout_s)
+        doomed = completion.to_destroy(session, timeout_s)
+    if not ready:
+        return 0
+    for model, digest in doomed:
+        _destroy(workbench, model, digest)
+    destroy_orphans(workbench)
+    signer = SigningKey.load(workbench.settings.secrets_dir)
+    return sum(_complete(workbench, request_id, signer) for request_id in ready)
+
+
+def _destroy(workbench: Workbench, model: str, digest: str) -> None:
+    """Remove a generation from the disk, then note it: a crash in between only makes it be removed twice."""
+    snapshot.destroy(workbench.snapshots, digest)
+    with unit_of_work(workbench.database) as session:
+        completion.mark_destroyed(session, model, digest)
+    log.info("snapshot_destroyed", model=model, snapshot=digest)
+
+
+def _complete(workbench: Workbench, request_id: UUID, signer: SigningKey) -> bool:
+    """Sign and complete one request; leave it for later where something, such as a new replica, came in."""
+    try:
+        with unit_of_work(workbench.database) as session:
+            completion.complete(session, request_id, signer, workbench.settings.replica_timeout_s)
+    except NotCompletable as refused:
+        log.info("completion_deferred", request=str(request_id), reason=refused.reason)
+        return False
+    log.info("request_completed", request=str(request_id))
+    return True

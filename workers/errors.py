@@ -1,0 +1,61 @@
+"""Everything that can go wrong in a worker.
+
+    WorkerError
+    ├── NothingPassed       no way of unlearning gave a child that passes the gates
+    ├── ModelBusy           another run of the model is live
+    ├── NothingToTrainOn    the ledger holds no interaction
+    ├── NeverTrained        the model has no snapshot to unlearn from
+    └── ChildVanished       the written child was gone when it was to be published
+
+A reason may be stored with the run and shown on the operations page, so no message holds an identity.
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """The root of the tree."""
+
+
+class NothingPassed(WorkerError):
+    """No way of unlearning gave a child that passes the gates.
+
+    Attributes:
+        refusals: What each attempt was refused for, by its name, in the order tried.
+    """
+
+    def __init__(self, refusals: dict[str, str]) -> None:
+        tried = "; ".join(f"{attempt}: {refusal}" for attempt, refusal in refusals.items())
+        super().__init__(f"nothing passed the gates ({tried})")
+        self.refusals = refusals
+
+
+class ModelBusy(WorkerError):
+    """Another run of the model is live, so it cannot be trained now."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model {model!r} has a live run: wait until it ends, then train again")
+        self.model = model
+
+
+class NothingToTrainOn(WorkerError):
+    """The ledger holds no interaction."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no interaction to train on: import some first")
+
+
+class NeverTrained(WorkerError):
+    """The model has no snapshot to unlearn from."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model {model!r} was never trained")
+        self.model = model
+
+
+class ChildVanished(WorkerError):
+    """The written child was gone when it was to be published."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"snapshot {digest} was removed before it could be published")
+        self.digest = digest

@@ -1,0 +1,84 @@
+"""Taking a run, and answering for it: it ends published, failed, or in another worker's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from alteraser import snapshot
+from alteraser.errors import AlteraserError
+from alteraser.snapshot import Snapshot
+from ledger import runs
+from ledger.database import unit_of_work
+from ledger.errors import LeaseLost, LedgerError
+from ledger.runs import Lease
+from workers.errors import NeverTrained, WorkerError
+from workers.heartbeat import Heartbeat
+from workers.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The snapshot a run starts from, and its name."""
+
+    digest: str
+    snapshot: Snapshot
+
+
+def take_lease(
+    workbench: Workbench, model: str, purpose: Literal["unlearn", "train"] = "unlearn"
+) -> Lease | None:
+    """Become the one live run of a model; None where another is, or where nothing is pending."""
+    with unit_of_work(workbench.database) as session:
+        lease = runs.lease(
+            session, model, workbench.owner, workbench.settings.worker_lease_s, purpose=purpose
+        )
+    if lease is not None:
+        log.info(
+            "run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids)
+        )
+    return lease
+
+
+def parent_of(workbench: Workbench, lease: Lease) -> Parent:
+    """Read the snapshot the run starts from, every byte checked.
+
+    Raises:
+        NeverTrained: The model has none.
+        SnapshotCorrupt, SnapshotMissing: It is not what was published.
+    """
+    if lease.parent is None:
+        raise NeverTrained(lease.model)
+    return Parent(lease.parent, snapshot.read(workbench.snapshots, lease.parent))
+
+
+@contextmanager
+def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
+    """Hold a run while the block works on it; yield its heartbeat.
+
+    Whatever the block raises is raised on. Where the lease was lost the run is its successor's; after any
+    other error it is recorded as failed, and its requests are tried again later.
+    """
+    try:
+        yield Heartbeat(workbench, lease)
+    except LeaseLost:
+        log.warning("run_lost", model=lease.model, run=str(lease.run_id))
+        raise
+    except Exception as error:
+        reason = _reason(error)
+        log.exception("run_failed", model=lease.model, run=str(lease.run_id), reason=reason)
+        with unit_of_work(workbench.database) as session:
+            runs.fail(session, lease, reason)
+        raise
+
+
+def _reason(error: Exception) -> str:
+    """The message of our own errors, which name nobody; only the class of any other."""
+    ours = isinstance(error, AlteraserError | LedgerError | WorkerError)
+    return str(error) if ours else type(error).__name__

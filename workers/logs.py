@@ -1,0 +1,69 @@
+"""One JSON object per line on standard output, Celery's own lines included; never an identity.
+
+An exception is logged as its class and the lines it went through, without its message: a database's message
+may quote the row it stumbled over.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+
+import structlog
+from celery.signals import setup_logging
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+def log_as_json() -> None:
+    """Send every log line of this process, those of libraries included, to standard output as JSON."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        exception_without_message,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines a sweep that say nothing
+    setup_logging.connect(_already_set_up)
+
+
+def exception_without_message(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Replace the exception by its class and the lines it went through."""
+    del logger, method
+    error = _exception_of(event.pop("exc_info", None))
+    if error is not None:
+        event["error"] = type(error).__name__
+        event["trace"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event
+
+
+def _already_set_up(**_: object) -> None:
+    """Do nothing: Celery leaves logging alone where its signal has a receiver."""
+
+
+def _exception_of(exc_info: object) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if isinstance(exc_info[1], BaseException) else None
+    return sys.exception() if exc_info else None
