@@ -75,12 +75,8 @@ def _table(path: Path, layout: Layout) -> pa.Table:
     return arrow_csv.read_csv(
         path,
         arrow_csv.ReadOptions(column_names=names, skip_rows=int(layout.has_header)),
-        arrow_csv.ParseOptions(
-            delimiter=layout.delimiter, quote_char='"' if layout.delimiter == "," else False
-        ),
-        arrow_csv.ConvertOptions(
-            column_types=ARROW_TYPES, include_columns=list(layout.places), null_values=[]
-        ),
+        arrow_csv.ParseOptions(delimiter=layout.delimiter, quote_char='"' if layout.delimiter == "," else False),
+        arrow_csv.ConvertOptions(column_types=ARROW_TYPES, include_columns=list(layout.places), null_values=[]),
     )
 
 

@@ -165,15 +165,16 @@ def _settle(
     objective, parent = forgetting.objective, forgetting.parent
     _, left_behind = objective.value_and_gradient(forgetting.warm)
     trained = TRAINING_TOLERANCE * objective.gradient_scale(forgetting.warm)
-    scale = max(left_behind.norm(), trained / tolerance)  # deleting nothing asks for no more than training did
-    found = newton(objective, start, target=tolerance * scale, scale=scale, watch=watch)
+    target = max(tolerance * left_behind.norm(), trained)  # nothing is asked to be better than training was
+    scale = left_behind.norm() or 1.0
+    found = newton(objective, start, target=target, scale=scale, watch=watch)
     report = report_on(
         found,
         objective,
         before=left_behind,
         scale=scale,
         algorithm=algorithm,
-        tolerance=tolerance,
+        tolerance=target / scale,
         removed=forgetting.removed(),
     )
     child = replace(

@@ -235,9 +235,7 @@ class NotConverged(AlteraserError):
     """
 
     def __init__(self, phase: str, residual: float, tolerance: float, steps: int) -> None:
-        super().__init__(
-            f"{phase}: residual {residual:.3g} after {steps} steps, tolerance {tolerance:.3g} not reached"
-        )
+        super().__init__(f"{phase}: residual {residual:.3g} after {steps} steps, tolerance {tolerance:.3g} not reached")
         self.phase = phase
         self.residual = residual
         self.tolerance = tolerance

@@ -51,9 +51,7 @@ def top_k(scores: Tensor, seen: Csr, k: int) -> Tensor:
     return items.masked_fill(scores.gather(1, items) == -torch.inf, NO_ITEM)[:, :k]
 
 
-def accuracy(
-    scores_of: ScoresOf, train: Interactions, test: Interactions, ks: Sequence[int]
-) -> dict[int, Accuracy]:
+def accuracy(scores_of: ScoresOf, train: Interactions, test: Interactions, ks: Sequence[int]) -> dict[int, Accuracy]:
     """Recall@k and NDCG@k over all items not seen in training, for each k.
 
     Users without test interactions are left out of the means; where nobody has any, all are 0.

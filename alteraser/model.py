@@ -55,8 +55,13 @@ class Parameters:
 
     def shaped(self, v: Tensor) -> Parameters:
         """Return the vector ``v`` (m,) as float64 blocks of these parameters' shapes."""
-        users, items, shared = v.double().split([self.users.numel(), self.items.numel(), self.shared.numel()])
-        return Parameters(users.view_as(self.users), items.view_as(self.items), shared)
+        n_user, n_item = self.users.numel(), self.items.numel()
+        v = v.double()
+        return Parameters(
+            v[:n_user].view_as(self.users),
+            v[n_user : n_user + n_item].view_as(self.items),
+            v[n_user + n_item :],
+        )
 
     def to(self, device: torch.device) -> Parameters:
         """Return the same parameters on another device."""
@@ -136,9 +141,7 @@ class ModelKind(Protocol):
     ) -> Parameters:
         """Return random parameters to train from."""
 
-    def objective(
-        self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device
-    ) -> Objective:
+    def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the training objective over ``data``."""
 
     def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -165,5 +168,5 @@ class Progress:
 Watch: TypeAlias = Callable[[Progress], None]
 
 
-def silent(progress: Progress) -> None:  # noqa: ARG001 - the signature is Watch's
+def silent(progress: Progress) -> None:
     """Watch nothing."""

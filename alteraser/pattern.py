@@ -65,7 +65,8 @@ class Pattern:
         if len(self) == 0:
             return rows.new_zeros(0)
         zeros = self._matrix(rows.new_zeros(len(self)))
-        return torch.sparse.sampled_addmm(zeros, rows, columns.T).values()
+        sampled: Tensor = torch.sparse.sampled_addmm(zeros, rows, columns.T)
+        return sampled.values()
 
     def weighted_sum(self, values: Tensor, columns: Tensor) -> Tensor:
         """Return ``sum_c values[r, c] * columns[c]`` for every row r, (n_rows, d)."""

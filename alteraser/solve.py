@@ -25,10 +25,10 @@ FORCING = 0.1
 
 FLAT = 1e-5
 """Curvature, relative to the preconditioner's, that float32 cannot tell from zero. Rotating both factor matrices
-leaves a factor model's objective as it is, so exactly flat directions always exist; the gradient has no part in them."""
+leaves a factor model's objective as it is, so exactly flat directions exist; the gradient has no part in them."""
 
 ROUNDING = 1e-13
-"""Predicted decreases below this share of the objective are lost in its float64 rounding: there the gradient decides."""
+"""Predicted decreases below this share of the objective are lost in float64 rounding: there the gradient decides."""
 
 ACCEPT = 1e-4
 """Agreement of actual with predicted decrease above which a step is taken."""
@@ -115,9 +115,7 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
     raise NotConverged("newton", gradient.norm() / scale, target / scale, outer + 1)
 
 
-def conjugate_gradients(
-    system: NewtonSystem, right_hand_side: Tensor, radius: float, watch: Watch
-) -> InnerStep:
+def conjugate_gradients(system: NewtonSystem, right_hand_side: Tensor, radius: float, watch: Watch) -> InnerStep:
     """Solve the Newton equations to `FORCING`, inside a ball of the preconditioner's norm.
 
     Args:
@@ -146,9 +144,7 @@ def conjugate_gradients(
         if vMv + 2 * alpha * vMp + alpha * alpha * pMp >= radius * radius or alpha == math.inf:
             reach = radius if radius < math.inf else 2 * math.sqrt(max(vMv, rz_0))
             tau = _to_boundary(pMp, vMp, vMv - reach * reach)
-            return InnerStep(
-                v + tau * p, decrease + tau * rz - 0.5 * tau * tau * pHp, reach, True, iteration, least
-            )
+            return InnerStep(v + tau * p, decrease + tau * rz - 0.5 * tau * tau * pHp, reach, True, iteration, least)
         v = v + alpha * p
         r = r - alpha * Hp
         decrease += 0.5 * alpha * rz

@@ -22,14 +22,20 @@ class Subproblems:
 
     Args:
         pattern: Which columns each row meets.
-        l2: (n_rows,) float64, the rows' L2 weights, all above 0.
         alpha0: Weight of a pair that is not an interaction.
+        l2_always: L2 weight of a row without entries, above 0.
+        l2_per_entry: What each entry adds to it.
+
+    Attributes:
+        l2: (n_rows,) float64, the rows' L2 weights.
     """
 
-    def __init__(self, pattern: Pattern, l2: Tensor, alpha0: float) -> None:
+    def __init__(self, pattern: Pattern, alpha0: float, l2_always: float, l2_per_entry: float) -> None:
         self.pattern = pattern
-        self.l2 = l2
         self.alpha0 = alpha0
+        self._counts = torch.from_numpy(pattern.csr.counts).double().to(pattern.device)
+        self._l2_always, self._l2_per_entry = l2_always, l2_per_entry
+        self.l2 = l2_always + l2_per_entry * self._counts
 
     def solve(self, blocks: Tensor, other: Tensor, rows: NDArray[np.int64] | None) -> Tensor:
         """Return ``blocks`` with the given rows (all when None) at their minimisers.
@@ -56,13 +62,11 @@ class Subproblems:
         Args:
             other: (n_columns, d) float64, the columns' factors.
         """
-        counts = torch.from_numpy(self.pattern.csr.counts).to(other)
         met = torch.from_numpy(np.bincount(self.pattern.csr.indices, minlength=len(other))).to(other)
-        per_entry = (other * met[:, None]).T @ other / max(float(counts.sum()), 1.0)
         eye = torch.eye(other.shape[1], dtype=other.dtype, device=other.device)
-        slope = float(((self.l2 - self.l2.min()) * counts).sum() / (counts * counts).sum().clamp(min=1.0))
-        always = self.alpha0 * other.T @ other + float(self.l2.min()) * eye
-        return TypicalInverse.of(always, per_entry + slope * eye, counts)
+        always = self.alpha0 * other.T @ other + self._l2_always * eye
+        per_entry = (other * met[:, None]).T @ other / max(len(self.pattern), 1) + self._l2_per_entry * eye
+        return TypicalInverse.of(always, per_entry, self._counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,7 @@ def _taste(generator: np.random.Generator, n_users: int, n_items: int) -> NDArra
     return taste
 
 
-def _drawn(
-    generator: np.random.Generator, taste: NDArray[np.float32], n_interactions: int
-) -> NDArray[np.int64]:
+def _drawn(generator: np.random.Generator, taste: NDArray[np.float32], n_interactions: int) -> NDArray[np.int64]:
     """Flat cells drawn without replacement: the best after Gumbel noise is added to the propensities."""
     n_users, n_items = taste.shape
     activity = generator.normal(size=(n_users, 1)).astype(np.float32)

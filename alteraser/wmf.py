@@ -83,13 +83,11 @@ class Wmf:
         scale = h.init_scale / h.d**0.5
 
         def factors(n: int) -> Tensor:
-            return scale * torch.randn(n, h.d, dtype=torch.float64, generator=generator)
+            return torch.randn(n, h.d, dtype=torch.float64, generator=generator).mul_(scale)
 
         return Parameters(factors(data.n_users), factors(data.n_items), torch.zeros(0, dtype=torch.float64))
 
-    def objective(
-        self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device
-    ) -> Objective:
+    def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the objective f over ``data``; see `ModelKind`."""
         return WmfObjective(data, _typed(hyperparameters), device)
 
@@ -113,8 +111,8 @@ class WmfObjective:
         self._alpha0 = h.alpha0
 
         def side(csr: Csr, n_columns: int, n_columns_0: int) -> Subproblems:
-            l2 = h.reg * (torch.from_numpy(csr.counts).double().to(device) + h.alpha0 * n_columns_0)
-            return Subproblems(Pattern(csr, n_columns, device), l2, h.alpha0)
+            pattern = Pattern(csr, n_columns, device)
+            return Subproblems(pattern, h.alpha0, l2_always=h.reg * h.alpha0 * n_columns_0, l2_per_entry=h.reg)
 
         self._users = side(data.by_user, data.n_items, h.n_items_0)
         self._items = side(data.by_item, data.n_users, h.n_users_0)

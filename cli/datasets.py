@@ -24,6 +24,7 @@ DOWNLOAD_MEMBERS = ("ml-100k/README", "ml-100k/u.data", "ml-100k/u.item")
 DOWNLOAD_TIMEOUT_S = 5.0  # of each wait, not of the whole download
 SYNTHETIC_SIZE = {"n_users": 943, "n_items": 1682, "n_interactions": 100_000}
 SYNTHETIC_SEED = 7
+SYNTHETIC_HYPERPARAMETERS = {"d": "16", "alpha0": "0.4", "reg": "0.01"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def dataset(console: Console, name: str, *, data_dir: Path | None, downloads: Pa
     except (httpx.HTTPError, DownloadRefused) as error:
         console.print(f"MovieLens-100K cannot be downloaded: {_first_line(error)}", markup=False)
         console.print("going on with synthetic data of its size: users, items and titles are made up")
-        return _synthetic(layout)
+        return _synthetic()
     return _from_folder(console, layout, downloads)
 
 
@@ -146,9 +147,9 @@ def _fetched(tell: Tell) -> bytes:
     return bytes(content)
 
 
-def _synthetic(layout: Layout) -> Dataset:
+def _synthetic() -> Dataset:
     log = synthetic(**SYNTHETIC_SIZE, seed=SYNTHETIC_SEED)
-    return Dataset("synthetic data", log, titles(SYNTHETIC_SIZE["n_items"]), layout.hyperparameters)
+    return Dataset("synthetic data", log, titles(SYNTHETIC_SIZE["n_items"]), SYNTHETIC_HYPERPARAMETERS)
 
 
 def _first_line(error: Exception) -> str:

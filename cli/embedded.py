@@ -45,9 +45,7 @@ class FolderInUse(EmbeddedError):
     """Another process runs a server on the folder."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            f"{folder} is in use by another alteraser process: stop it, or choose another folder"
-        )
+        super().__init__(f"{folder} is in use by another alteraser process: stop it, or choose another folder")
         self.folder = folder
 
 
@@ -167,9 +165,7 @@ class EmbeddedPostgres(_Server):
 
     def url_of(self, database: str) -> str:
         """The SQLAlchemy URL of another database of this server."""
-        url = URL.create(
-            "postgresql+psycopg", "postgres", database=database, query={"host": str(self._sockets)}
-        )
+        url = URL.create("postgresql+psycopg", "postgres", database=database, query={"host": str(self._sockets)})
         return url.render_as_string(hide_password=False)
 
     def _start(self) -> None:

@@ -142,9 +142,7 @@ class CallRefused(CliError):
 
     def __init__(self, method: str, path: str, status: int) -> None:
         self.status = status
-        super().__init__(
-            f"{method} {path} was answered with status {status}\nlook into web.log and worker.log"
-        )
+        super().__init__(f"{method} {path} was answered with status {status}\nlook into web.log and worker.log")
 
 
 class DemoFailed(CliError):

@@ -37,15 +37,11 @@ class DatasetName(StrEnum):
     ml_1m = "ml-1m"
 
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="ALTERASER_HOME", help="Folder of the embedded deployment.")
-]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="ALTERASER_HOME", help="Folder of the embedded deployment.")]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", envvar="ALTERASER_DATA_DIR", help="Folder with public datasets.")
 ]
-HostOption = Annotated[
-    str, typer.Option("--host", envvar="ALTERASER_SERVICE_HOST", help="Address to listen on.")
-]
+HostOption = Annotated[str, typer.Option("--host", envvar="ALTERASER_SERVICE_HOST", help="Address to listen on.")]
 PortOption = Annotated[
     int, typer.Option("--port", envvar="ALTERASER_SERVICE_PORT", min=0, max=65535, help="0 takes a free one.")
 ]
@@ -82,9 +78,7 @@ def demo(
 
 @app.command(name="import")
 def import_(
-    path: Annotated[
-        Path, typer.Argument(help="u.data, csv, tsv, Parquet, adjacency text, or a folder of it.")
-    ],
+    path: Annotated[Path, typer.Argument(help="u.data, csv, tsv, Parquet, adjacency text, or a folder of it.")],
     user_column: Annotated[str | None, typer.Option(help="Column of the user's id.")] = None,
     item_column: Annotated[str | None, typer.Option(help="Column of the item's id.")] = None,
     rating_column: Annotated[str | None, typer.Option(help="Column of the rating.")] = None,
@@ -104,9 +98,7 @@ def import_(
 def train(
     model: Annotated[str, typer.Option(help="Name of the model.")] = "default",
     kind: Annotated[str, typer.Option(help="Kind of the model.")] = "wmf",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A hyper-parameter, as d=64; repeatable.")
-    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyper-parameter, as d=64; repeatable.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random start.")] = 0,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

@@ -21,7 +21,7 @@ from cli.receipts import verified
 from cli.stack import Stack
 from ledger.errors import ReceiptInvalid
 
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 REPLICA_PATIENCE_S = 5.0
 LOOK_EVERY_S = 0.1
 N_SHOWN = 5

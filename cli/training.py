@@ -17,6 +17,9 @@ from workers.settings import WorkerSettings
 from workers.training import train_once
 from workers.workbench import open_workbench
 
+LEASE_S = 120.0
+"""How long one step of training may take; deletions of the model wait as long if this process is killed."""
+
 
 def train_model(
     console: Console,
@@ -34,7 +37,8 @@ def train_model(
         AlteraserError: The kind or a hyper-parameter is unknown, or training did not converge.
     """
     _log_nothing()
-    workbench = open_workbench(WorkerSettings.model_validate(asdict(deployment)))
+    settings = {**asdict(deployment), "worker_lease_s": LEASE_S}
+    workbench = open_workbench(WorkerSettings.model_validate(settings))
     with closing(workbench.database), shown(console, f"training {model} ({kind})") as tell:
         digest = train_once(workbench, model, kind=kind, given=given, seed=seed, watch=_watch(tell))
         tell(1, 1, f"snapshot {digest[:12]}")

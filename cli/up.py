@@ -57,7 +57,7 @@ def api_key(home: Home, deployment: Deployment) -> str:
 def has_model(stack: Stack, key: str) -> bool:
     """Whether a model has been published."""
     answer = httpx.get(f"{stack.url}/v1/models", headers={"Authorization": f"Bearer {key}"})
-    return any(model["snapshot"] for model in answer.raise_for_status().json()["models"])
+    return any(model["generation"] for model in answer.raise_for_status().json()["models"])
 
 
 def _fill(console: Console, stack: Stack, name: str, data_dir: Path | None) -> None:
@@ -68,8 +68,8 @@ def _fill(console: Console, stack: Stack, name: str, data_dir: Path | None) -> N
 
 def _greet(console: Console, stack: Stack, key: str) -> None:
     lines = [
-        f"service   {stack.url}            documentation {stack.url}/docs",
-        f"ops       {stack.url}/ops        user name: anything, password: the API key",
+        f"service   {stack.url}   described in {stack.url}/openapi.json",
+        f"ops       {stack.url}/ops   user name: any, password: the API key",
         f"API key   {key}",
         f"logs      {stack.home.logs}",
     ]

@@ -13,7 +13,7 @@ from ledger.claims import claims_of
 from ledger.errors import NotCompletable, RequestNotFound
 from ledger.receipts import Signer
 from ledger.replicas import is_live
-from ledger.requests import lift_suppression
+from ledger.states import lift_suppression
 from ledger.tables import DeletionRequest, Model, Receipt, Replica, RequestModel, Snapshot
 
 
@@ -63,9 +63,7 @@ def complete(session: Session, request_id: UUID, signer: Signer, replica_timeout
         NotCompletable: It is not unlearned or not suppressed, a live replica has not swapped, or a
             superseded snapshot that holds the data is not destroyed.
     """
-    request = session.scalar(
-        select(DeletionRequest).where(DeletionRequest.id == request_id).with_for_update()
-    )
+    request = session.scalar(select(DeletionRequest).where(DeletionRequest.id == request_id).with_for_update())
     if request is None:
         raise RequestNotFound(request_id)
     if request.state == "completed":
@@ -107,15 +105,11 @@ def _refuse_unless_done(session: Session, request: DeletionRequest, replica_time
     if request.suppressed_at is None:
         raise NotCompletable(request.id, "a replica has not confirmed that it suppresses the subject")
     if (
-        session.scalar(
-            select(DeletionRequest.id).where(DeletionRequest.id == request.id, _is_ready(replica_timeout_s))
-        )
+        session.scalar(select(DeletionRequest.id).where(DeletionRequest.id == request.id, _is_ready(replica_timeout_s)))
         is None
     ):
         raise NotCompletable(request.id, "a replica still serves a snapshot that holds the data")
-    undestroyed = (
-        select(Snapshot.digest).join(RequestModel, _holds_data()).where(RequestModel.request_id == request.id)
-    )
+    undestroyed = select(Snapshot.digest).join(RequestModel, _holds_data()).where(RequestModel.request_id == request.id)
     if session.scalar(undestroyed.limit(1)) is not None:
         raise NotCompletable(request.id, "a superseded snapshot that holds the data is not destroyed")
 
@@ -140,9 +134,7 @@ def _is_ready(replica_timeout_s: float) -> ColumnElement[bool]:
             func.coalesce(served, 0) < RequestModel.version,
         )
     )
-    return and_(
-        DeletionRequest.state == "unlearned", DeletionRequest.suppressed_at.is_not(None), ~behind.exists()
-    )
+    return and_(DeletionRequest.state == "unlearned", DeletionRequest.suppressed_at.is_not(None), ~behind.exists())
 
 
 def _holds_data() -> ColumnElement[bool]:

@@ -48,8 +48,7 @@ def exception_without_message(logger: WrappedLogger, method: str, event: EventDi
     if error is not None:
         event["error"] = type(error).__name__
         event["trace"] = [
-            f"{frame.filename}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
     return event
 

@@ -14,6 +14,6 @@ def publishable_parents(session: Session) -> frozenset[str | None]:
     A child is published only while its parent is current. None stands for the children of no parent, and is
     among them while a model that was never published is being trained.
     """
-    pointers = session.scalars(select(Model).order_by(Model.name).with_for_update()).all()
+    pointers = session.scalars(select(Model).order_by(Model.name).with_for_update(key_share=True)).all()
     training = set(session.scalars(select(Run.model).where(Run.state == "live")))
     return frozenset(pointer.current for pointer in pointers if pointer.current or pointer.name in training)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ledger.errors import UnknownModel
 from ledger.replicas import is_live
-from ledger.requests import is_overdue
+from ledger.states import is_overdue
 from ledger.tables import REQUEST_STATES, DeletionRequest, Model, Replica, Run, Snapshot
 
 LATER_CLOCKS = {
@@ -70,8 +70,7 @@ class Requests:
 def models(session: Session) -> Sequence[Served]:
     """Every model, the one declared first in front."""
     return [
-        Served(row.Model, row.Snapshot)
-        for row in session.execute(_served().order_by(Model.created_at, Model.name))
+        Served(row.Model, row.Snapshot) for row in session.execute(_served().order_by(Model.created_at, Model.name))
     ]
 
 
@@ -99,20 +98,14 @@ def snapshots(session: Session, limit: int) -> Sequence[Snapshot]:
 
 def replicas(session: Session, replica_timeout_s: float) -> Sequence[Watched]:
     """Every replica that has not signed off."""
-    rows = session.execute(
-        select(Replica, is_live(replica_timeout_s)).order_by(Replica.replica_id, Replica.model)
-    )
+    rows = session.execute(select(Replica, is_live(replica_timeout_s)).order_by(Replica.replica_id, Replica.model))
     return [Watched(*row) for row in rows]
 
 
 def requests(session: Session) -> Requests:
     """How deletion requests stand now."""
-    counted = session.execute(
-        select(DeletionRequest.state, func.count().label("n")).group_by(DeletionRequest.state)
-    )
-    oldest = func.min(DeletionRequest.recorded_at).filter(
-        DeletionRequest.state.not_in(("completed", "cancelled"))
-    )
+    counted = session.execute(select(DeletionRequest.state, func.count().label("n")).group_by(DeletionRequest.state))
+    oldest = func.min(DeletionRequest.recorded_at).filter(DeletionRequest.state.not_in(("completed", "cancelled")))
     age_s = func.extract("epoch", func.clock_timestamp() - oldest)
     overdue, oldest_open_s = session.execute(select(func.count().filter(is_overdue()), age_s)).one()
     by_state = dict.fromkeys(REQUEST_STATES, 0) | {row.state: row.n for row in counted}

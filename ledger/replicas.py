@@ -74,9 +74,7 @@ def acknowledge(
     """
     said = {"snapshot": snapshot, "watermark": watermark, "suppressed_through": suppressed_through}
     acknowledged = session.scalar(
-        select(Replica.watermark)
-        .where(Replica.replica_id == replica_id, Replica.model == model)
-        .with_for_update()
+        select(Replica.watermark).where(Replica.replica_id == replica_id, Replica.model == model).with_for_update()
     )
     if acknowledged is not None and acknowledged > watermark:
         raise StaleReplica(replica_id, model, acknowledged, watermark)

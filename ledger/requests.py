@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from ledger import interactions
-from ledger.among import among
 from ledger.clock import tick
 from ledger.deletions import combined
 from ledger.errors import InvalidCursor, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
 from ledger.pseudonym import Pseudonyms
-from ledger.tables import OPEN_STATES, DeletionRequest, Erasure, Model, RequestModel, Run
+from ledger.states import is_overdue, lift_suppression, settle
+from ledger.tables import DeletionRequest, Erasure, Model, RequestModel, Run
 
 Kind = Literal["subject", "interactions", "item"]
 
@@ -107,16 +107,14 @@ def record(session: Session, new: NewRequest, pseudonyms: Pseudonyms) -> Recorde
         UnknownSubject: No interaction of the subject, of the item, or none of the pairs is stored.
     """
     sequence = tick(session)
-    digest = _payload_digest(new, pseudonyms)
-    earlier = _with_key(session, new)
+    digests = _Digests.of(new, pseudonyms)
+    earlier = _earlier(session, new.tenant, digests)
     if earlier is not None:
-        if earlier.payload_digest != digest:
-            raise KeyReused
-        return Recorded(earlier.id, replayed=True)
+        return Recorded(earlier, replayed=True)
     deletions = combined([(new.kind, _subject(new), _payload(new))])
     if not interactions.holds_any(session, deletions):
         raise UnknownSubject(new.kind)
-    request_id = _insert(session, new, sequence, digest, pseudonyms)
+    request_id = _insert(session, new, sequence, digests)
     if not _ask_models(session, request_id):
         interactions.delete_rows(session, deletions)
         settle(session, [request_id])
@@ -184,84 +182,52 @@ def cancel(session: Session, tenant: str, request_id: UUID) -> None:
     lift_suppression(session, request_id)
 
 
-def lift_suppression(session: Session, request_id: UUID) -> None:
-    """Let replicas answer for the subject again."""
-    session.execute(
-        update(Erasure).where(Erasure.request_id == request_id).values(active=False, changed=tick(session))
-    )
+@dataclass(frozen=True, slots=True)
+class _Digests:
+    """What is kept of a request for good: keyed digests of its key, its payload and its subject."""
+
+    key: str | None
+    payload: str
+    subject: str
+
+    @classmethod
+    def of(cls, new: NewRequest, pseudonyms: Pseudonyms) -> _Digests:
+        asked = {"kind": new.kind, "subject": _subject(new), "payload": _payload(new), "reason": new.reason}
+        spelled = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        pseudonym = pseudonyms.item if new.kind == "item" else pseudonyms.user
+        return cls(
+            key=None if new.key is None else pseudonyms.payload(new.key.encode()),
+            payload=pseudonyms.payload(spelled.encode()),
+            subject=pseudonym(_subject(new) or ""),
+        )
 
 
-def settle(session: Session, request_ids: Sequence[UUID]) -> None:
-    """Call those requests unlearned whose every model has published without their data."""
-    unpublished = select(RequestModel).where(
-        RequestModel.request_id == DeletionRequest.id, RequestModel.state != "published"
-    )
-    lock_in_order(session, request_ids)
-    settled = session.scalars(
-        update(DeletionRequest)
-        .where(among(DeletionRequest.id, request_ids), ~unpublished.exists())
-        .values(state="unlearned", unlearned_at=func.clock_timestamp(), next_attempt_at=None, failure=None)
-        .returning(DeletionRequest.id)
-    ).all()
-    whole = select(DeletionRequest.id).where(
-        among(DeletionRequest.id, settled), DeletionRequest.kind != "interactions"
-    )
-    session.execute(
-        update(Erasure).where(Erasure.request_id.in_(whole)).values(erased_at=func.clock_timestamp())
-    )
-
-
-def lock_in_order(session: Session, request_ids: Sequence[UUID]) -> None:
-    """Lock the requests oldest first, as everyone does who locks several: so nobody waits in a circle."""
-    oldest_first = select(DeletionRequest.id).order_by(DeletionRequest.sequence).with_for_update()
-    session.execute(oldest_first.where(among(DeletionRequest.id, request_ids))).all()
-
-
-def is_overdue() -> ColumnElement[bool]:
-    """The condition that a request is due and neither completed nor cancelled, by the database's clock."""
-    return and_(
-        DeletionRequest.due_at < func.clock_timestamp(),
-        DeletionRequest.state.not_in(("completed", "cancelled")),
-    )
-
-
-def is_due() -> ColumnElement[bool]:
-    """The condition that a request is open and its pause, if it has one, is over."""
-    return and_(
-        DeletionRequest.state.in_(OPEN_STATES),
-        func.coalesce(DeletionRequest.next_attempt_at, DeletionRequest.recorded_at) <= func.clock_timestamp(),
-    )
-
-
-def resumed_state() -> ColumnElement[str]:
-    """The state of a request given back: in progress where a model works on it or is done with it."""
-    begun = select(RequestModel).where(
-        RequestModel.request_id == DeletionRequest.id, RequestModel.state != "pending"
-    )
-    return case((begun.exists(), "in_progress"), else_="pending")
-
-
-def _with_key(session: Session, new: NewRequest) -> DeletionRequest | None:
-    if new.key is None:
+def _earlier(session: Session, tenant: str, digests: _Digests) -> UUID | None:
+    """The request recorded under the same key."""
+    if digests.key is None:
         return None
-    return session.scalar(
-        select(DeletionRequest).where(DeletionRequest.tenant == new.tenant, DeletionRequest.key == new.key)
-    )
+    of_key = and_(DeletionRequest.tenant == tenant, DeletionRequest.key_digest == digests.key)
+    earlier = session.execute(select(DeletionRequest.id, DeletionRequest.payload_digest).where(of_key)).one_or_none()
+    if earlier is None:
+        return None
+    if earlier.payload_digest != digests.payload:
+        raise KeyReused
+    request_id: UUID = earlier.id
+    return request_id
 
 
-def _insert(session: Session, new: NewRequest, sequence: int, digest: str, pseudonyms: Pseudonyms) -> UUID:
+def _insert(session: Session, new: NewRequest, sequence: int, digests: _Digests) -> UUID:
     """Insert the request and suppress its subject from `sequence` on."""
-    pseudonym = _pseudonym(new, pseudonyms)
     request_id = session.execute(
         insert(DeletionRequest)
         .values(
             tenant=new.tenant,
-            key=new.key,
-            payload_digest=digest,
+            key_digest=digests.key,
+            payload_digest=digests.payload,
             kind=new.kind,
             subject=_subject(new),
             payload=_payload(new),
-            subject_hmac=pseudonym,
+            subject_hmac=digests.subject,
             sequence=sequence,
             reason=new.reason,
             state="pending",
@@ -274,7 +240,7 @@ def _insert(session: Session, new: NewRequest, sequence: int, digest: str, pseud
         insert(Erasure).values(
             request_id=request_id,
             scope=scope,
-            subject_hmac=pseudonym,
+            subject_hmac=digests.subject,
             sequence=sequence,
             changed=sequence,
             active=True,
@@ -297,17 +263,6 @@ def _subject(new: NewRequest) -> str | None:
 
 def _payload(new: NewRequest) -> dict[str, Any] | None:
     return {"items": sorted(set(new.items))} if new.kind == "interactions" else None
-
-
-def _pseudonym(new: NewRequest, pseudonyms: Pseudonyms) -> str:
-    subject = _subject(new) or ""
-    return pseudonyms.item(subject) if new.kind == "item" else pseudonyms.user(subject)
-
-
-def _payload_digest(new: NewRequest, pseudonyms: Pseudonyms) -> str:
-    """The keyed digest of what was asked, in one canonical spelling."""
-    asked = {"kind": new.kind, "subject": _subject(new), "payload": _payload(new), "reason": new.reason}
-    return pseudonyms.payload(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _is(tenant: str, request_id: UUID) -> ColumnElement[bool]:
@@ -339,9 +294,7 @@ def _models_of(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, list
     )
     views: dict[UUID, list[ModelView]] = {request_id: [] for request_id in request_ids}
     for asked, residual in found:
-        views[asked.request_id].append(
-            ModelView(asked.model, asked.state, asked.run_id, asked.child, residual)
-        )
+        views[asked.request_id].append(ModelView(asked.model, asked.state, asked.run_id, asked.child, residual))
     return views
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, Row, and_, cast, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -17,14 +17,11 @@ from ledger import clock, interactions
 from ledger.among import among
 from ledger.deletions import combined
 from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
-from ledger.requests import is_due, lock_in_order, resumed_state, settle
+from ledger.retries import expire, give_back_failed
+from ledger.states import is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
 
 Purpose = Literal["unlearn", "train"]
-
-FIRST_PAUSE_S = 2
-LONGEST_PAUSE_S = 3600
-MOST_DOUBLINGS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +73,12 @@ def declare(session: Session, model: str, kind: str) -> None:
         raise ModelKindChanged(model, declared, kind)
 
 
-def lease(
-    session: Session, model: str, owner: str, lease_s: float, purpose: Purpose = "unlearn"
-) -> Lease | None:
+def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Purpose = "unlearn") -> Lease | None:
     """Take every due request of the model for a new run; None when there is none, or another run is live.
 
     A run to train is leased even when no request is due.
     """
-    pointer = session.scalar(select(Model).where(Model.name == model).with_for_update())
+    pointer = lock_pointer(session, model)
     if pointer is None or (pointer.current is None and purpose == "unlearn"):
         return None
     expire(session, model)
@@ -143,9 +138,9 @@ def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: di
         PointerMoved: The parent is not current any more.
         WatermarkFell: The child satisfies fewer erasures than the current snapshot.
     """
-    pointer = session.execute(select(Model).where(Model.name == lease.model).with_for_update()).scalar_one()
+    pointer = lock_pointer(session, lease.model)
     _lock_run(session, lease)
-    if pointer.current != lease.parent or pointer.version != lease.version:
+    if pointer is None or pointer.current != lease.parent or pointer.version != lease.version:
         raise PointerMoved(lease.run_id, lease.parent)
     if child.watermark < pointer.watermark:
         raise WatermarkFell(lease.run_id, pointer.watermark, child.watermark)
@@ -171,33 +166,8 @@ def fail(session: Session, lease: Lease, reason: str) -> None:
         LeaseLost: The run expired or ended.
     """
     _lock_run(session, lease)
-    _release(session, [lease.run_id])
-    lock_in_order(session, lease.request_ids)
-    session.execute(
-        update(DeletionRequest)
-        .where(DeletionRequest.id.in_(lease.request_ids))
-        .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + _pause(0))
-    )
+    give_back_failed(session, lease.run_id, reason)
     _end(session, lease.run_id, state="failed", failure=reason)
-
-
-def expire(session: Session, model: str | None = None) -> list[UUID]:
-    """End the live runs whose lease ran out, of one model or of all, and give their requests back.
-
-    The first retry comes at once; after that the pause doubles, in case the requests kill their worker.
-    """
-    dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
-    if model is not None:
-        dead = dead.where(Run.model == model)
-    expired = session.scalars(
-        update(Run)
-        .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
-        .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
-        .returning(Run.id)
-    ).all()
-    if expired:
-        _return_to_pending(session, _release(session, expired))
-    return list(expired)
 
 
 def _due(session: Session, model: str) -> Sequence[Row[UUID, str, str | None, dict[str, Any] | None]]:
@@ -330,29 +300,3 @@ def _satisfy(session: Session, lease: Lease, child: PublishedSnapshot, version: 
 
 def _end(session: Session, run_id: UUID, **outcome: Any) -> None:
     session.execute(update(Run).where(Run.id == run_id).values(ended_at=func.clock_timestamp(), **outcome))
-
-
-def _release(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Take the requests from the runs; returns which they are."""
-    return session.scalars(
-        update(RequestModel)
-        .where(among(RequestModel.run_id, run_ids), RequestModel.state == "leased")
-        .values(state="pending", run_id=None)
-        .returning(RequestModel.request_id)
-    ).all()
-
-
-def _return_to_pending(session: Session, request_ids: Sequence[UUID]) -> None:
-    """Give back what an expired run had."""
-    lock_in_order(session, request_ids)
-    session.execute(
-        update(DeletionRequest)
-        .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
-        .values(state=resumed_state(), next_attempt_at=func.clock_timestamp() + _pause(FIRST_PAUSE_S))
-    )
-
-
-def _pause(less_s: int) -> ColumnElement[timedelta]:
-    """Two seconds to the power of the attempts made, less so many, and an hour at most."""
-    doubled_s = func.power(2, func.least(DeletionRequest.attempts, MOST_DOUBLINGS)) - less_s
-    return cast(func.least(doubled_s, LONGEST_PAUSE_S), Double) * literal(timedelta(seconds=1))

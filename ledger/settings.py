@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -98,9 +98,7 @@ class SharedSettings(BaseSettings):
 
     @classmethod
     def _is_anothers(cls, field: str) -> bool:
-        mine = {
-            prefix for prefix in PROCESS_PREFIXES if any(name.startswith(prefix) for name in cls.model_fields)
-        }
+        mine = {prefix for prefix in PROCESS_PREFIXES if any(name.startswith(prefix) for name in cls.model_fields)}
         return field.startswith(tuple(set(PROCESS_PREFIXES) - mine))
 
     @classmethod
@@ -117,3 +115,9 @@ class SharedSettings(BaseSettings):
         if not MOUNTED_SECRETS.is_dir():
             return init_settings, env_settings
         return init_settings, env_settings, SecretsSettingsSource(settings_cls, secrets_dir=MOUNTED_SECRETS)
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with the settings, by variable and without their values: some are secret."""
+    found = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors(include_input=False)]
+    return "; ".join(f"{PREFIX}{field.upper()}: {message}" if field else message for field, message in found)

@@ -8,17 +8,17 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from ledger import interactions, runs
+from ledger import interactions, retries
 from ledger.among import among
 from ledger.deletions import combined
 from ledger.replicas import mark_suppressed
-from ledger.requests import is_due, is_overdue, resumed_state, settle
+from ledger.states import is_due, is_overdue, resumed_state, settle
 from ledger.tables import DeletionRequest, Model, RequestModel, Run
 
 
 def expire_leases(session: Session) -> Sequence[UUID]:
     """End the runs whose worker fell silent and give their requests back; returns the runs."""
-    return runs.expire(session)
+    return retries.expire(session)
 
 
 def retry_failed(session: Session) -> int:
@@ -53,27 +53,23 @@ def models_with_work(session: Session) -> Sequence[str]:
 
 
 def settle_untrained(session: Session) -> Sequence[UUID]:
-    """Settle what is asked of models that hold no data: nothing was published and no run is live.
+    """Ask nothing more of models that hold no data: nothing was published and no run is live.
 
-    Such a model was declared and its training did not end well. Returns the requests.
+    Such a model was declared and its training did not end well. Returns the requests that are thereby unlearned.
     """
-    live = select(Run).where(Run.model == Model.name, Run.state == "live")
-    empty = session.scalars(
-        select(Model.name)
-        .where(Model.current.is_(None), ~live.exists())
-        .order_by(Model.name)
-        .with_for_update()
-    ).all()
-    if not empty:
-        return []
+    unpublished = select(Model.name).where(Model.current.is_(None)).order_by(Model.name)
+    locked = session.scalars(unpublished.with_for_update(key_share=True)).all()
+    training = session.scalars(select(Run.model).where(Run.model.in_(locked), Run.state == "live")).all()
+    empty = set(locked) - set(training)
     released = session.scalars(
         update(RequestModel)
         .where(RequestModel.model.in_(empty), RequestModel.state == "pending")
         .values(state="published")
         .returning(RequestModel.request_id)
     ).all()
-    _forget(session, released)
-    return released
+    settled = settle(session, released)
+    _forget(session, settled)
+    return settled
 
 
 def suppress_without_replicas(session: Session, replica_timeout_s: float) -> int:
@@ -87,8 +83,7 @@ def overdue_count(session: Session) -> int:
 
 
 def _forget(session: Session, request_ids: Sequence[UUID]) -> None:
-    """Delete the rows the requests name, and settle them."""
+    """Delete the rows the requests name."""
     asked = select(DeletionRequest.kind, DeletionRequest.subject, DeletionRequest.payload)
     rows = session.execute(asked.where(among(DeletionRequest.id, request_ids)))
     interactions.delete_rows(session, combined((row.kind, row.subject, row.payload) for row in rows))
-    settle(session, request_ids)

@@ -119,24 +119,26 @@ class Snapshot(Base):
 
 
 class DeletionRequest(Base):
-    """Someone asked that something be forgotten. `subject` and `payload` are nulled when the request ends."""
+    """Someone asked that something be forgotten.
+
+    `subject` and `payload` are nulled when the request ends. The digests are keyed: what a caller sent
+    cannot be guessed from them.
+    """
 
     __tablename__ = "deletion_requests"
     __table_args__ = (
-        UniqueConstraint("tenant", "key"),
+        UniqueConstraint("tenant", "key_digest"),
         UniqueConstraint("sequence"),
         one_of("kind", REQUEST_KINDS),
         one_of("state", REQUEST_STATES),
         Index("ix_deletion_requests_page", "tenant", "sequence"),
         Index("ix_deletion_requests_state", "state"),
-        Index(
-            "ix_deletion_requests_unsuppressed", "sequence", postgresql_where=text("suppressed_at IS NULL")
-        ),
+        Index("ix_deletion_requests_unsuppressed", "sequence", postgresql_where=text("suppressed_at IS NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
     tenant: Mapped[str]
-    key: Mapped[str | None]
+    key_digest: Mapped[str | None]
     payload_digest: Mapped[str]
     kind: Mapped[str]
     subject: Mapped[str | None]
@@ -191,9 +193,7 @@ class RequestModel(Base):
     __tablename__ = "request_models"
     __table_args__ = (
         one_of("state", ("pending", "leased", "published")),
-        Index(
-            "ix_request_models_unpublished", "model", "state", postgresql_where=text("state <> 'published'")
-        ),
+        Index("ix_request_models_unpublished", "model", "state", postgresql_where=text("state <> 'published'")),
         Index("ix_request_models_run_id", "run_id"),
     )
 

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from ledger.errors import SecretMalformed, SecretMissing
 from ledger.logs import log_as_json
+from ledger.settings import faults
 from service.errors import StartRefused
-from service.server import serve
+from service.listening import bound
 from service.settings import ServiceSettings
 
 REFUSED = 2
@@ -20,23 +21,15 @@ def main() -> int:
     try:
         settings = ServiceSettings()
         log_as_json()
-        serve(settings)
+        with bound(settings.service_host, settings.service_port) as listening:
+            from service.server import serve  # loads torch, which takes seconds: only where all else is well
+
+            serve(settings, listening)
     except ValidationError as error:
-        return _refuse("; ".join(_faults(error)))
+        return _refuse(faults(error))
     except (StartRefused, SecretMissing, SecretMalformed) as error:
         return _refuse(str(error))
     return 0
-
-
-def _faults(error: ValidationError) -> list[str]:
-    """What is wrong with the settings, without their values: some are secret."""
-    return [
-        _fault(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors(include_input=False)
-    ]
-
-
-def _fault(field: str, message: str) -> str:
-    return f"ALTERASER_{field.upper()}: {message}" if field else message
 
 
 def _refuse(reason: str) -> int:

@@ -64,12 +64,8 @@ class ReplicaCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the replica."""
-        version = GaugeMetricFamily(
-            "alteraser_replica_version", "Generation that is served.", labels=["model"]
-        )
-        watermark = GaugeMetricFamily(
-            "alteraser_replica_watermark", "Watermark that is served.", labels=["model"]
-        )
+        version = GaugeMetricFamily("alteraser_replica_version", "Generation that is served.", labels=["model"])
+        watermark = GaugeMetricFamily("alteraser_replica_watermark", "Watermark that is served.", labels=["model"])
         lag = GaugeMetricFamily(
             "alteraser_replica_watermark_lag",
             "How far the served watermark is behind the ledger's.",

@@ -112,9 +112,7 @@ class WatermarkTooLow(SnapshotRefused):
     """
 
     def __init__(self, model: str, offered: int, required: int) -> None:
-        super().__init__(
-            f"snapshot of model {model!r} has watermark {offered}, at least {required} is required"
-        )
+        super().__init__(f"snapshot of model {model!r} has watermark {offered}, at least {required} is required")
         self.model = model
         self.offered = offered
         self.required = required

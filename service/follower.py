@@ -41,6 +41,7 @@ class Follower:
     def stop(self, timeout_s: float) -> None:
         """Stop looking, and sign off."""
         self._stopping.set()
+        self.doorbell.hint()  # so that this thread, too, stops listening
         self._thread.join(timeout_s)
         try:
             self.replica.leave()

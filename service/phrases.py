@@ -18,6 +18,7 @@ PHRASES = {
     "literal_error": "must be one of {expected}",
     "missing": "is required",
     "model_attributes_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
     "several_users": "must be interactions of one user",
     "several_kinds": "must hold exactly one of subject, interactions and item",
     "string_pattern_mismatch": "has a character that is not allowed",

@@ -60,7 +60,8 @@ def problem(
     """The response that tells `answer`."""
     content = _document(answer, trace_id, parts).model_dump(mode="json")
     retry = {} if answer.retry_after_s is None else {"Retry-After": str(answer.retry_after_s)}
-    return JSONResponse(content, answer.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    all_headers = {**retry, **(headers or {})}
+    return JSONResponse(content, int(answer.status), headers=all_headers, media_type=MEDIA_TYPE)
 
 
 def answer_with_problems(app: FastAPI) -> None:
@@ -82,9 +83,7 @@ def documented(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:
 
 def documented_with_key(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """Like `documented`, for an operation that needs a key, reads input and asks the database."""
-    return documented(
-        NotAuthenticated, ScopeMissing, RequestValidationError, OperationalError, Exception, *kinds
-    )
+    return documented(NotAuthenticated, ScopeMissing, RequestValidationError, OperationalError, Exception, *kinds)
 
 
 def _known(request: Request, error: Exception) -> JSONResponse:
@@ -96,9 +95,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem(MALFORMED_JSON, request.state.trace_id)
-    parts = [
-        InvalidPart(place=place(fault), pointer=pointer(fault), detail=phrase(fault)) for fault in faults
-    ]
+    parts = [InvalidPart(place=place(fault), pointer=pointer(fault), detail=phrase(fault)) for fault in faults]
     return problem(INVALID_INPUT, request.state.trace_id, parts=parts)
 
 
@@ -133,9 +130,7 @@ def _response(answer: Answer) -> dict[str, Any]:
     if answer.retry_after_s is not None:
         response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        response["headers"] = {
-            "WWW-Authenticate": {"description": "How to identify.", "schema": {"type": "string"}}
-        }
+        response["headers"] = {"WWW-Authenticate": {"description": "How to identify.", "schema": {"type": "string"}}}
     return response
 
 

@@ -107,8 +107,9 @@ class Replica:
         Raises:
             SQLAlchemyError: The ledger cannot be reached; it will notice the silence.
         """
-        with unit_of_work(self._database) as session:
+        with self._exchanging, unit_of_work(self._database) as session:
             replicas.leave(session, self.id)
+            self._said = {}
 
     def follow(self) -> None:
         """Look at the ledger once: suppress, swap, acknowledge.

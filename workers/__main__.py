@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
 import structlog
+from celery.signals import setup_logging
+from pydantic import ValidationError
 
+from ledger.errors import SecretMalformed, SecretMissing
+from ledger.logs import log_as_json
+from ledger.settings import faults
 from workers.app import create_app
-from workers.logs import log_as_json
 from workers.settings import WorkerSettings
+
+REFUSED = 2
 
 log = structlog.get_logger(__name__)
 
 
 def main() -> int:
-    """Run the process named on the command line until it is told to stop."""
+    """Run the process named on the command line until told to stop; 0 then, 2 where it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("process", choices=("worker", "beat"))
     process = parser.parse_args().process
-    log_as_json()
-    return _worker() if process == "worker" else _beat()
+    _log_what_matters()
+    try:
+        settings = WorkerSettings()
+        return _worker(settings) if process == "worker" else _beat(settings)
+    except ValidationError as error:
+        return _refuse(process, faults(error))
+    except (SecretMissing, SecretMalformed) as error:
+        return _refuse(process, str(error))
 
 
-def _worker() -> int:
+def _worker(settings: WorkerSettings) -> int:
     """Take doorbells until SIGTERM or SIGINT; the task at hand is finished first."""
     import torch
 
     from workers.tasks import register
     from workers.workbench import open_workbench
 
-    settings = WorkerSettings()
     if settings.worker_threads is not None:
         torch.set_num_threads(settings.worker_threads)
     app = create_app(settings)
@@ -41,10 +53,27 @@ def _worker() -> int:
     return int(worker.exitcode or 0)
 
 
-def _beat() -> int:
+def _beat(settings: WorkerSettings) -> int:
     """Ring the sweep's doorbell until SIGTERM or SIGINT."""
-    create_app(WorkerSettings()).Beat(quiet=True, loglevel="INFO").run()
+    log.info("beat_started", every_s=settings.worker_sweep_s)
+    create_app(settings).Beat(quiet=True).run()
     return 0
+
+
+def _refuse(process: str, reason: str) -> int:
+    sys.stderr.write(f"alteraser {process}: {reason}\n")
+    return REFUSED
+
+
+def _log_what_matters() -> None:
+    log_as_json()
+    logging.captureWarnings(True)
+    logging.getLogger("celery").setLevel(logging.WARNING)  # else two lines a sweep that say nothing
+    setup_logging.connect(_already_set_up)
+
+
+def _already_set_up(**_: object) -> None:
+    """Do nothing: Celery leaves logging alone where its signal has a receiver."""
 
 
 if __name__ == "__main__":

@@ -65,9 +65,7 @@ def by_retraining(workbench: Workbench, lease: Lease, parent: Parent, watch: Wat
 WAYS: Mapping[str, Way] = MappingProxyType({"unlearning": by_unlearning, "retraining": by_retraining})
 
 
-def first_to_pass(
-    ways: Mapping[str, Way], workbench: Workbench, lease: Lease, parent: Parent, watch: Watch
-) -> Child:
+def first_to_pass(ways: Mapping[str, Way], workbench: Workbench, lease: Lease, parent: Parent, watch: Watch) -> Child:
     """Return the child of the first way that converges and passes every gate.
 
     Raises:
@@ -94,7 +92,5 @@ def _judge(workbench: Workbench, lease: Lease, parent: Parent, found: Unlearned)
         gates.converged(found.report),
         gates.absent(child, lease.deletions),
         gates.finite(child),
-        gates.accurate(
-            child, parent.snapshot, settings.worker_accuracy_bound, settings.worker_accuracy_users
-        ),
+        gates.accurate(child, parent.snapshot, settings.worker_accuracy_bound, settings.worker_accuracy_users),
     ]

@@ -10,7 +10,6 @@ from alteraser import snapshot
 from ledger import completion
 from ledger.database import unit_of_work
 from ledger.errors import NotCompletable
-from ledger.receipts import SigningKey
 from workers.orphans import destroy_orphans
 from workers.workbench import Workbench
 
@@ -31,8 +30,7 @@ def complete_ready(workbench: Workbench) -> int:
     for model, digest in doomed:
         _destroy(workbench, model, digest)
     destroy_orphans(workbench)
-    signer = SigningKey.load(workbench.settings.secrets_dir)
-    return sum(_complete(workbench, request_id, signer) for request_id in ready)
+    return sum(_complete(workbench, request_id) for request_id in ready)
 
 
 def _destroy(workbench: Workbench, model: str, digest: str) -> None:
@@ -43,11 +41,11 @@ def _destroy(workbench: Workbench, model: str, digest: str) -> None:
     log.info("snapshot_destroyed", model=model, snapshot=digest)
 
 
-def _complete(workbench: Workbench, request_id: UUID, signer: SigningKey) -> bool:
+def _complete(workbench: Workbench, request_id: UUID) -> bool:
     """Sign and complete one request; leave it for later where something, such as a new replica, came in."""
     try:
         with unit_of_work(workbench.database) as session:
-            completion.complete(session, request_id, signer, workbench.settings.replica_timeout_s)
+            completion.complete(session, request_id, workbench.signer, workbench.settings.replica_timeout_s)
     except NotCompletable as refused:
         log.info("completion_deferred", request=str(request_id), reason=refused.reason)
         return False

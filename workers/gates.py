@@ -95,9 +95,7 @@ def training_recall(model: Snapshot, data: Interactions, rows: NDArray[np.int64]
     """
     users = Vocabulary(tuple(data.users.ids[row] for row in rows))
     hits = Interactions.from_csr(users, data.items, data.by_user.take(rows))
-    nothing = Interactions.from_csr(
-        users, data.items, Csr(np.zeros_like(hits.by_user.indptr), np.zeros(0, np.int32))
-    )
+    nothing = Interactions.from_csr(users, data.items, Csr(np.zeros_like(hits.by_user.indptr), np.zeros(0, np.int32)))
     model_rows = rows_in(users, model.interactions.users)
     model_items = rows_in(data.items, model.interactions.items)
 

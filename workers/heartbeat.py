@@ -36,7 +36,5 @@ class Heartbeat:
         if now < self._next_at:
             return
         with unit_of_work(self._database) as session:
-            runs.heartbeat(
-                session, self._lease, self._lease_s, progress.phase, progress.step, progress.residual
-            )
+            runs.heartbeat(session, self._lease, self._lease_s, progress.phase, progress.step, progress.residual)
         self._next_at = now + self._lease_s / PER_LEASE

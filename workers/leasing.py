@@ -31,18 +31,12 @@ class Parent:
     snapshot: Snapshot
 
 
-def take_lease(
-    workbench: Workbench, model: str, purpose: Literal["unlearn", "train"] = "unlearn"
-) -> Lease | None:
+def take_lease(workbench: Workbench, model: str, purpose: Literal["unlearn", "train"] = "unlearn") -> Lease | None:
     """Become the one live run of a model; None where another is, or where nothing is pending."""
     with unit_of_work(workbench.database) as session:
-        lease = runs.lease(
-            session, model, workbench.owner, workbench.settings.worker_lease_s, purpose=purpose
-        )
+        lease = runs.lease(session, model, workbench.owner, workbench.settings.worker_lease_s, purpose=purpose)
     if lease is not None:
-        log.info(
-            "run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids)
-        )
+        log.info("run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids))
     return lease
 
 

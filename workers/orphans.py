@@ -51,11 +51,7 @@ def _unpublished(workbench: Workbench) -> Set[str]:
 def _destroy_unpublishable(workbench: Workbench, found: Set[str]) -> int:
     with unit_of_work(workbench.database) as session:
         parents = publishable_parents(session)
-        orphans = [
-            digest
-            for digest in found - completion.kept(session)
-            if not _has_parent(workbench, digest, parents)
-        ]
+        orphans = [digest for digest in found - completion.kept(session) if not _has_parent(workbench, digest, parents)]
         for digest in orphans:
             snapshot.destroy(workbench.snapshots, digest)
     return len(orphans)

@@ -38,7 +38,5 @@ def run_once(workbench: Workbench, model: str, ways: Mapping[str, Way] = WAYS) -
         with written(workbench, child.snapshot) as digest:
             publish(workbench, lease, digest, child)
     workbench.doorbell.hint()
-    log.info(
-        "child_published", model=model, run=str(lease.run_id), child=digest, requests=len(lease.request_ids)
-    )
+    log.info("child_published", model=model, run=str(lease.run_id), child=digest, requests=len(lease.request_ids))
     return digest

@@ -51,17 +51,13 @@ def train_once(
         NotConverged, NothingPassed: There is no snapshot to publish; the run is recorded as failed.
     """
     with unit_of_work(workbench.database) as session:
-        runs.declare(
-            session, model, kind
-        )  # before the data is read: whatever is asked from now on asks this model too
+        runs.declare(session, model, kind)  # before the data is read: whatever is asked from now on asks this model too
     lease = take_lease(workbench, model, purpose="train")
     if lease is None:
         raise ModelBusy(model)
     with held(workbench, lease) as heartbeat:
         data = _kept_interactions(workbench)
-        trained = train(
-            kind, given or {}, data, seed=seed, device=workbench.device, watch=_both(heartbeat, watch)
-        )
+        trained = train(kind, given or {}, data, seed=seed, device=workbench.device, watch=_both(heartbeat, watch))
         child = _through_gates(kind, data, trained, lease)
         with written(workbench, child.snapshot) as digest:
             publish(workbench, lease, digest, child)

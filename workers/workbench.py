@@ -1,4 +1,4 @@
-"""What every step of a run needs at hand: settings, ledger, doorbell, and the worker's own name."""
+"""What every step of a run needs at hand: settings, ledger, doorbell, key, and the worker's own name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from ledger.database import Database, connect
 from ledger.doorbell import Doorbell
+from ledger.receipts import Signer, SigningKey
 from workers.settings import WorkerSettings
 
 
@@ -20,12 +21,17 @@ class Workbench:
     """One worker's connections; made once per process.
 
     Attributes:
+        settings: What the worker was told.
+        database: The ledger's.
+        doorbell: How it rings other workers and hints to replicas.
+        signer: Signs receipts.
         owner: Name of this worker in the ledger, never used by another, not even by its successor.
     """
 
     settings: WorkerSettings
     database: Database
     doorbell: Doorbell
+    signer: Signer
     owner: str
 
     @property
@@ -45,6 +51,15 @@ class Workbench:
 
 
 def open_workbench(settings: WorkerSettings) -> Workbench:
-    """Connect to what the settings name."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    return Workbench(settings, connect(settings.database_url), Doorbell(settings.broker_url), owner)
+    """Prepare the connections that the settings name; nothing is sent yet.
+
+    Raises:
+        SecretMissing, SecretMalformed: There is no key to sign receipts with.
+    """
+    return Workbench(
+        settings=settings,
+        database=connect(settings.database_url),
+        doorbell=Doorbell(settings.broker_url),
+        signer=SigningKey.load(settings.secrets_dir),
+        owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+    )

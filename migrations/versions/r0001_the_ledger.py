@@ -107,7 +107,7 @@ def create_deletion_requests() -> None:
         "deletion_requests",
         sa.Column("id", sa.Uuid, server_default=NEW_ID, nullable=False),
         sa.Column("tenant", sa.Text, nullable=False),
-        sa.Column("key", sa.Text),
+        sa.Column("key_digest", sa.Text),
         sa.Column("payload_digest", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("subject", sa.Text),
@@ -138,7 +138,7 @@ def create_deletion_requests() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_deletion_requests"),
         sa.UniqueConstraint("sequence", name="uq_deletion_requests_sequence"),
-        sa.UniqueConstraint("tenant", "key", name="uq_deletion_requests_tenant_key"),
+        sa.UniqueConstraint("tenant", "key_digest", name="uq_deletion_requests_tenant_key_digest"),
     )
     op.create_index("ix_deletion_requests_page", "deletion_requests", ["tenant", "sequence"])
     op.create_index("ix_deletion_requests_state", "deletion_requests", ["state"])
@@ -206,9 +206,7 @@ def create_runs() -> None:
         points_to("runs", "model", "models.name"),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
     )
-    op.create_index(
-        "ix_runs_live", "runs", ["model"], unique=True, postgresql_where=sa.text("state = 'live'")
-    )
+    op.create_index("ix_runs_live", "runs", ["model"], unique=True, postgresql_where=sa.text("state = 'live'"))
     op.create_index("ix_runs_started_at", "runs", ["started_at"])
 
 
@@ -280,9 +278,7 @@ def create_replicas() -> None:
     )
 
 
-def moment(
-    name: str, *, server_default: sa.TextClause | None = None, nullable: bool = True
-) -> sa.Column[object]:
+def moment(name: str, *, server_default: sa.TextClause | None = None, nullable: bool = True) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), server_default=server_default, nullable=nullable)
 
 

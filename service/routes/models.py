@@ -14,9 +14,7 @@ from service.problems import documented_with_key
 from service.schemas.identifiers import Identifier
 from service.schemas.models import ModelDocument, ModelList
 
-router = APIRouter(
-    prefix="/v1/models", tags=["models"], dependencies=[Depends(needs("models:admin", "ops:read"))]
-)
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[Depends(needs("models:admin", "ops:read"))])
 
 
 @router.get("", summary="List the models", responses=documented_with_key())

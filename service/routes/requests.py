@@ -35,9 +35,7 @@ Creator = Annotated[Caller, Depends(needs("deletion:create"))]
 Reader = Annotated[Caller, Depends(needs("deletion:read"))]
 Canceller = Annotated[Caller, Depends(needs("deletion:cancel"))]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
-IdempotencyKey = Annotated[
-    Key | None, Header(description="The same key and body get the first answer again.")
-]
+IdempotencyKey = Annotated[Key | None, Header(description="The same key and body get the first answer again.")]
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the request to end.")]
 
 _LOCATION = {"Location": {"description": "The new request.", "schema": {"type": "string"}}}
@@ -93,18 +91,12 @@ def page(
 ) -> DeletionPage:
     """List the tenant's deletion requests, newest first. Needs the scope `deletion:read`."""
     with unit_of_work(parts.database) as session:
-        found = requests.page(
-            session, caller.tenant, state=state, overdue=overdue, cursor=cursor, limit=limit
-        )
+        found = requests.page(session, caller.tenant, state=state, overdue=overdue, cursor=cursor, limit=limit)
     return DeletionPage(requests=[DeletionStatus.of(view) for view in found.requests], next=found.cursor)
 
 
-@router.get(
-    "/{request_id}", summary="Follow a deletion request", responses=documented_with_key(RequestNotFound)
-)
-async def read(
-    request_id: UUID, request: Request, parts: Runtime, caller: Reader, wait: Wait = 0
-) -> DeletionStatus:
+@router.get("/{request_id}", summary="Follow a deletion request", responses=documented_with_key(RequestNotFound))
+async def read(request_id: UUID, request: Request, parts: Runtime, caller: Reader, wait: Wait = 0) -> DeletionStatus:
     """Read a request with its four clocks. Needs the scope `deletion:read`.
 
     With `wait` the answer comes when the request has ended, or after so many seconds as it then is.

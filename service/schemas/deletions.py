@@ -159,9 +159,7 @@ class DeletionStatus(BaseModel):
     recorded_at: datetime = Field(description="It is in the ledger and cannot be lost.")
     suppressed_at: datetime | None = Field(description="No replica knows the subject any more.")
     unlearned_at: datetime | None = Field(description="Every model has a generation without the data.")
-    completed_at: datetime | None = Field(
-        description="Every replica serves it; older generations are destroyed."
-    )
+    completed_at: datetime | None = Field(description="Every replica serves it; older generations are destroyed.")
     cancelled_at: datetime | None
     due_at: datetime
     overdue: bool

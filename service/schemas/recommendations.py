@@ -16,9 +16,7 @@ class Recommendations(BaseModel):
     """The best items, best first."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"items": [{"item": "50", "score": 0.618}, {"item": "181", "score": 0.538}]}]
-        }
+        json_schema_extra={"examples": [{"items": [{"item": "50", "score": 0.618}, {"item": "181", "score": 0.538}]}]}
     )
 
     items: list[RecommendedItem]

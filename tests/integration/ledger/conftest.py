@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from ledger import clock, completion, interactions, replicas, requests, runs
 from ledger.database import Database, unit_of_work
@@ -17,6 +17,7 @@ from ledger.pseudonym import Pseudonyms
 from ledger.receipts import SigningKey
 from ledger.requests import NewRequest, RequestView
 from ledger.runs import Lease, PublishedSnapshot
+from ledger.tables import Snapshot
 
 TENANT = "shop"
 REPLICA_TIMEOUT_S = 10.0
@@ -91,16 +92,14 @@ class Scene:
     def acknowledge(self, digest: str | None, model: str = "main", replica: str = "r1") -> None:
         """Let a replica say that it serves the digest and obeys every erasure there is."""
         with unit_of_work(self.database) as session:
-            pointer = replicas.current(session, model)
             through = clock.reading(session)
-            watermark = pointer.watermark if digest == pointer.digest else 0
+            said = select(Snapshot.watermark).where(Snapshot.digest == digest, Snapshot.model == model)
+            watermark = session.scalar(said) or 0
             replicas.acknowledge(session, replica, model, digest, watermark, through, REPLICA_TIMEOUT_S)
 
     def silence(self, replica: str) -> None:
         """Let the replica's last heartbeat be too long ago."""
-        self.sql(
-            "UPDATE replicas SET heartbeat_at = now() - interval '11 s' WHERE replica_id = :id", id=replica
-        )
+        self.sql("UPDATE replicas SET heartbeat_at = now() - interval '11 s' WHERE replica_id = :id", id=replica)
 
     def completable(self) -> list[UUID]:
         with unit_of_work(self.database) as session:
@@ -126,9 +125,7 @@ class Scene:
     def suppressed(self, after: int = 0) -> set[str]:
         """The pseudonyms that a replica would suppress after reading every change."""
         with unit_of_work(self.database) as session:
-            return {
-                change.subject_hmac for change in replicas.erasure_changes(session, after) if change.active
-            }
+            return {change.subject_hmac for change in replicas.erasure_changes(session, after) if change.active}
 
     def sql(self, statement: str, **values: Any) -> None:
         with unit_of_work(self.database) as session:

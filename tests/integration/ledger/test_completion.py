@@ -201,9 +201,7 @@ def test_a_request_without_models_completes_with_a_receipt(scene: Scene, secrets
     assert claims(scene, request_id, secrets_dir)["models"] == []
 
 
-def test_a_request_asked_of_an_untrained_model_completes_with_a_receipt(
-    scene: Scene, secrets_dir: Path
-) -> None:
+def test_a_request_asked_of_an_untrained_model_completes_with_a_receipt(scene: Scene, secrets_dir: Path) -> None:
     scene.sql("INSERT INTO models (name, kind) VALUES ('main', 'wmf')")
     request_id = scene.record("anna")
     with unit_of_work(scene.database) as session:

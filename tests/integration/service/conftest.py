@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,18 +14,23 @@ from typing import Any
 import pytest
 import structlog
 from httpx import Client, Response
+from psycopg import sql
 from sqlalchemy import text
 from structlog.typing import EventDict
 
 from alteraser.snapshot import Snapshot, read
 from alteraser.synthetic import synthetic
+from cli.embedded import EmbeddedPostgres, EmbeddedValkey
 from ledger import api_keys, interactions, replicas
 from ledger.database import Database, unit_of_work
 from ledger.pseudonym import Pseudonyms
+from ledger.receipts import SigningKey
 from service.app import create_app
+from service.listening import bound
 from service.parts import Parts
-from service.server import Server, bound
+from service.server import Server
 from service.settings import ServiceSettings
+from tests.conftest import TEMPLATE, execute, fresh_database
 from workers.completion import complete_ready
 from workers.pipeline import run_once
 from workers.settings import WorkerSettings
@@ -32,6 +38,7 @@ from workers.training import train_once
 from workers.workbench import Workbench, open_workbench
 
 MODEL = "main"
+SMALL = {"d": 4}
 TENANT = "acme"
 USER = "7"
 OTHER_USER = "8"
@@ -72,7 +79,7 @@ class Deployment:
 
     def train(self) -> str:
         """Train and publish the model, and have the replica look; the digest."""
-        digest = train_once(self.workbench, MODEL, given={"d": 4})
+        digest = train_once(self.workbench, MODEL, given=SMALL)
         self.look()
         return digest
 
@@ -112,6 +119,35 @@ class Deployment:
             return result.scalar() if result.returns_rows else None  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True)
+class World:
+    """A database to copy, and the folder of secrets and snapshots that belongs to it."""
+
+    template: str
+    folder: Path
+
+
+def settings_of(database_url: str, broker_url: str, folder: Path) -> ServiceSettings:
+    return ServiceSettings(
+        database_url=database_url,
+        broker_url=broker_url,
+        secrets_dir=folder / "secrets",
+        snapshot_dir=folder / "snapshots",
+        service_poll_s=0.1,
+    )
+
+
+@contextmanager
+def hands(settings: ServiceSettings) -> Iterator[Workbench]:
+    """A worker's connections to the same ledger, while the block runs."""
+    shared = settings.model_dump(include={"database_url", "broker_url", "secrets_dir", "snapshot_dir"})
+    workbench = open_workbench(WorkerSettings(**shared))
+    try:
+        yield workbench
+    finally:
+        workbench.close()
+
+
 @contextmanager
 def answering(server: Server) -> Iterator[str]:
     """Run the server on a free port while the block runs; its URL."""
@@ -128,54 +164,97 @@ def answering(server: Server) -> Iterator[str]:
         listening.close()
 
 
-@pytest.fixture
-def settings(database_url: str, broker_url: str, secrets_dir: Path, tmp_path: Path) -> ServiceSettings:
-    return ServiceSettings(
-        database_url=database_url,
-        broker_url=broker_url,
-        secrets_dir=secrets_dir,
-        snapshot_dir=tmp_path / "snapshots",
-        service_poll_s=0.1,
-    )
+@contextmanager
+def deployed(settings: ServiceSettings) -> Iterator[Deployment]:
+    """A deployment on what the settings name, while the block runs."""
+    app = create_app(settings)
+    with (
+        hands(settings) as workbench,
+        answering(Server(app)) as url,
+        Client(base_url=url, timeout=60) as client,
+    ):
+        yield Deployment(settings, client, app.state.parts, workbench)
 
 
-@pytest.fixture
-def workbench(settings: ServiceSettings) -> Iterator[Workbench]:
-    """A worker's connections to a ledger of a few hundred interactions, and no model yet."""
-    shared = settings.model_dump(include={"database_url", "broker_url", "secrets_dir", "snapshot_dir"})
-    opened = open_workbench(WorkerSettings(**shared))
-    pseudonyms = Pseudonyms.load(settings.secrets_dir)
-    with unit_of_work(opened.database) as session:
+@contextmanager
+def copied(world: World, server: EmbeddedPostgres, broker_url: str, folder: Path) -> Iterator[ServiceSettings]:
+    """The settings of a copy of the world, which lasts while the block runs."""
+    shutil.copytree(world.folder, folder)
+    with contextmanager(fresh_database)(server, world.template) as database_url:
+        yield settings_of(database_url, broker_url, folder)
+
+
+@pytest.fixture(scope="session")
+def stocked(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A few hundred interactions and no model."""
+    folder = tmp_path_factory.mktemp("stocked")
+    pseudonyms = Pseudonyms.create(folder / "secrets")
+    SigningKey.create(folder / "secrets")
+    execute(postgres, sql.SQL("CREATE DATABASE stocked TEMPLATE {}").format(sql.Identifier(TEMPLATE)))
+    with (
+        hands(settings_of(postgres.url_of("stocked"), valkey.url, folder)) as workbench,
+        unit_of_work(workbench.database) as session,
+    ):
         interactions.import_log(session, synthetic(60, 40, 700, seed=1), pseudonyms)
-    yield opened
-    opened.close()
+    return World("stocked", folder)
+
+
+@pytest.fixture(scope="session")
+def trained(
+    postgres: EmbeddedPostgres,
+    valkey: EmbeddedValkey,
+    stocked: World,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> World:
+    """The same interactions, and a model trained on them."""
+    folder = tmp_path_factory.mktemp("trained") / "home"
+    shutil.copytree(stocked.folder, folder)
+    execute(postgres, sql.SQL("CREATE DATABASE trained TEMPLATE stocked").format())
+    with hands(settings_of(postgres.url_of("trained"), valkey.url, folder)) as workbench:
+        train_once(workbench, MODEL, given=SMALL)
+    return World("trained", folder)
 
 
 @pytest.fixture
-def start(workbench: Workbench) -> Iterator[Callable[[ServiceSettings], Deployment]]:
-    """Starts web servers, each in a thread of its own, and stops them at the end."""
+def settings(stocked: World, postgres: EmbeddedPostgres, broker_url: str, tmp_path: Path) -> Iterator[ServiceSettings]:
+    """The settings of a deployment with interactions and no model."""
+    with copied(stocked, postgres, broker_url, tmp_path / "home") as settings:
+        yield settings
+
+
+@pytest.fixture
+def start(settings: ServiceSettings) -> Iterator[Callable[[ServiceSettings], Deployment]]:
+    """Starts deployments, and stops them at the end, before their database goes."""
+    del settings
     with ExitStack() as stack:
-
-        def started(settings: ServiceSettings) -> Deployment:
-            app = create_app(settings)
-            url = stack.enter_context(answering(Server(app)))
-            client = stack.enter_context(Client(base_url=url, timeout=60))
-            return Deployment(settings, client, app.state.parts, workbench)
-
-        yield started
+        yield lambda settings: stack.enter_context(deployed(settings))
 
 
 @pytest.fixture
-def untrained(start: Callable[[ServiceSettings], Deployment], settings: ServiceSettings) -> Deployment:
+def untrained(settings: ServiceSettings) -> Iterator[Deployment]:
     """A deployment with interactions and no model."""
-    return start(settings)
+    with deployed(settings) as deployment:
+        yield deployment
 
 
 @pytest.fixture
-def deployment(untrained: Deployment) -> Deployment:
+def deployment(trained: World, postgres: EmbeddedPostgres, broker_url: str, tmp_path: Path) -> Iterator[Deployment]:
     """A deployment that serves a model."""
-    untrained.train()
-    return untrained
+    with copied(trained, postgres, broker_url, tmp_path / "trained") as settings, deployed(settings) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def shared(
+    stocked: World,
+    postgres: EmbeddedPostgres,
+    valkey: EmbeddedValkey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """A deployment without a model for all tests of a module, none of which minds what the others asked."""
+    folder = tmp_path_factory.mktemp("shared") / "home"
+    with copied(stocked, postgres, valkey.url, folder) as settings, deployed(settings) as deployment:
+        yield deployment
 
 
 @pytest.fixture

@@ -102,10 +102,10 @@ def test_a_key_with_another_body_is_refused(deployment: Deployment) -> None:
 
 def test_callers_who_send_one_key_at_once_make_one_request(deployment: Deployment) -> None:
     headers = deployment.key() | {"Idempotency-Key": "order-1"}
+    body = {"subject": USER}
     with ThreadPoolExecutor(8) as pool:
-        answers = list(
-            pool.map(lambda _: deployment.client.post(PATH, json={"subject": USER}, headers=headers), range(8))
-        )
+        asked = [pool.submit(deployment.client.post, PATH, json=body, headers=headers) for _ in range(8)]
+        answers = [each.result(30) for each in asked]
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert deployment.sql("SELECT count(*) FROM deletion_requests") == 1
@@ -156,9 +156,7 @@ def test_many_can_wait_while_others_are_answered(deployment: Deployment) -> None
     link = deployment.ask({"subject": USER}).headers["Location"]
     headers = deployment.key("deletion:read")
     with ThreadPoolExecutor(64) as pool:
-        waiting = [
-            pool.submit(deployment.client.get, link, params={"wait": 3}, headers=headers) for _ in range(60)
-        ]
+        waiting = [pool.submit(deployment.client.get, link, params={"wait": 3}, headers=headers) for _ in range(60)]
         started_at = monotonic()
         assert deployment.items(OTHER_USER)
         assert monotonic() - started_at < 2

@@ -12,7 +12,7 @@ from alteraser.synthetic import synthetic
 from ledger import interactions, replicas, requests
 from ledger.database import unit_of_work
 from ledger.pseudonym import Pseudonyms
-from ledger.requests import NewRequest
+from ledger.requests import Kind, NewRequest
 from workers.settings import WorkerSettings
 from workers.training import train_once
 from workers.workbench import Workbench, open_workbench
@@ -39,9 +39,7 @@ def workbench(settings: WorkerSettings) -> Iterator[Workbench]:
     """A worker's connections to a migrated ledger of a few hundred interactions, and no model yet."""
     opened = open_workbench(settings)
     with unit_of_work(opened.database) as session:
-        interactions.import_log(
-            session, synthetic(60, 40, 700, seed=1), Pseudonyms.load(settings.secrets_dir)
-        )
+        interactions.import_log(session, synthetic(60, 40, 700, seed=1), Pseudonyms.load(settings.secrets_dir))
     yield opened
     opened.close()
 
@@ -59,7 +57,7 @@ def ask(workbench: Workbench) -> Ask:
     pseudonyms = Pseudonyms.load(workbench.settings.secrets_dir)
 
     def record(user: str | None = None, item: str | None = None, items: tuple[str, ...] = ()) -> UUID:
-        kind = "item" if item else "interactions" if items else "subject"
+        kind: Kind = "item" if item else "interactions" if items else "subject"
         new = NewRequest(tenant="acme", kind=kind, user=user, item=item, items=items)
         with unit_of_work(workbench.database) as session:
             return requests.record(session, new, pseudonyms).request_id

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from alteraser import snapshot
 from alteraser.deletions import Deletions
 from alteraser.eraser import Unlearned, unlearn
+from alteraser.errors import SnapshotCorrupt
 from alteraser.model import Watch
 from alteraser.snapshot import Snapshot
 from ledger import interactions, replicas, requests
@@ -56,16 +57,12 @@ def last_run(workbench: Workbench) -> Run:
 
 def let_leases_run_out(workbench: Workbench) -> None:
     with unit_of_work(workbench.database) as session:
-        session.execute(
-            update(Run).where(Run.state == "live").values(lease_expires_at=func.clock_timestamp())
-        )
+        session.execute(update(Run).where(Run.state == "live").values(lease_expires_at=func.clock_timestamp()))
 
 
 def deaf(_: Workbench, lease: Lease, parent: Parent, watch: Watch) -> Unlearned:
     """A way that deletes nothing of what was asked."""
-    return unlearn(
-        parent.snapshot, Deletions(), watermark=lease.watermark, parent_digest=parent.digest, watch=watch
-    )
+    return unlearn(parent.snapshot, Deletions(), watermark=lease.watermark, parent_digest=parent.digest, watch=watch)
 
 
 def test_a_subject_is_out_of_the_data_and_of_the_model(trained: Workbench, ask: Callable[..., UUID]) -> None:
@@ -167,9 +164,7 @@ def test_where_nothing_passes_the_requests_fail_with_the_reason_and_the_parent_s
     assert len(snapshot.digests(trained.snapshots)) == 1
 
 
-def test_an_error_nobody_foresaw_is_recorded_by_its_class_only(
-    trained: Workbench, ask: Callable[..., UUID]
-) -> None:
+def test_an_error_nobody_foresaw_is_recorded_by_its_class_only(trained: Workbench, ask: Callable[..., UUID]) -> None:
     def unforeseen(*_: object) -> Unlearned:
         raise RuntimeError("user 7 is in here")
 
@@ -179,26 +174,19 @@ def test_an_error_nobody_foresaw_is_recorded_by_its_class_only(
     assert view(trained, request_id).failure == "RuntimeError"
 
 
-def test_a_damaged_parent_fails_the_run_and_says_which_file(
-    trained: Workbench, ask: Callable[..., UUID]
-) -> None:
+def test_a_damaged_parent_fails_the_run_and_says_which_file(trained: Workbench, ask: Callable[..., UUID]) -> None:
     (digest,) = snapshot.digests(trained.snapshots)
     file = trained.snapshots / digest / snapshot.PARAMETERS
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     request_id = ask(user="7")
-    with pytest.raises(snapshot.SnapshotCorrupt):
+    with pytest.raises(SnapshotCorrupt):
         run_once(trained, MODEL)
-    assert (
-        view(trained, request_id).failure
-        == f"snapshot {digest}: {snapshot.PARAMETERS} is not what was written"
-    )
+    assert view(trained, request_id).failure == f"snapshot {digest}: {snapshot.PARAMETERS} is not what was written"
 
 
-def test_a_worker_that_lost_its_lease_stops_at_the_next_heartbeat(
-    trained: Workbench, ask: Callable[..., UUID]
-) -> None:
+def test_a_worker_that_lost_its_lease_stops_at_the_next_heartbeat(trained: Workbench, ask: Callable[..., UUID]) -> None:
     def interrupted(workbench: Workbench, lease: Lease, parent: Parent, watch: Watch) -> Unlearned:
         let_leases_run_out(workbench)
         return by_unlearning(workbench, lease, parent, watch)
@@ -268,9 +256,7 @@ def test_a_child_whose_folder_is_gone_is_not_published(
     assert live(trained).interactions.digest() == before.interactions.digest()
 
 
-def test_a_commit_whose_answer_was_lost_is_found_to_be_published(
-    trained: Workbench, ask: Callable[..., UUID]
-) -> None:
+def test_a_commit_whose_answer_was_lost_is_found_to_be_published(trained: Workbench, ask: Callable[..., UUID]) -> None:
     def lose_the_answer(_: object) -> None:
         raise OperationalError("COMMIT", None, Exception("the connection was lost"))
 

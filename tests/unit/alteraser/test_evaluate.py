@@ -79,9 +79,7 @@ def test_users_without_test_interactions_are_not_asked_for() -> None:
 
 def test_scores_may_be_numpy_arrays() -> None:
     train, test = _data(), _data((0, 1))
-    assert accuracy(lambda rows: _falling(rows).numpy(), train, test, [3]) == accuracy(
-        _falling, train, test, [3]
-    )
+    assert accuracy(lambda rows: _falling(rows).numpy(), train, test, [3]) == accuracy(_falling, train, test, [3])
 
 
 def test_nobody_to_test_scores_zero() -> None:

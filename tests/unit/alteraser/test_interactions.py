@@ -10,9 +10,7 @@ from alteraser.deletions import Deletions
 from alteraser.errors import InvalidInteractions, VocabularyMismatch
 from alteraser.interactions import Csr, Interactions, Vocabulary, rows_in
 
-DATA = Interactions.from_pairs(
-    ["ann", "ann", "bob", "ann", "cid", "bob"], ["tea", "ale", "ale", "tea", "rum", "gin"]
-)
+DATA = Interactions.from_pairs(["ann", "ann", "bob", "ann", "cid", "bob"], ["tea", "ale", "ale", "tea", "rum", "gin"])
 
 
 def _csr(indptr: list[int], indices: list[int]) -> Csr:
@@ -65,9 +63,7 @@ def test_a_user_whose_every_pair_is_deleted_stays_with_an_empty_row() -> None:
 
 
 def test_unknown_ids_and_pairs_are_ignored() -> None:
-    strangers = Deletions(
-        frozenset({"zoe"}), frozenset({"mead"}), frozenset({("ann", "gin"), ("zoe", "tea")})
-    )
+    strangers = Deletions(frozenset({"zoe"}), frozenset({"mead"}), frozenset({("ann", "gin"), ("zoe", "tea")}))
     assert DATA.without(strangers) is DATA
 
 

@@ -71,9 +71,7 @@ def test_u_data_is_recognised_under_another_name(tmp_path: Path) -> None:
         ('"uid","iid","val"', False, False),
     ],
 )
-def test_columns_are_found_by_their_usual_names(
-    tmp_path: Path, header: str, has_rating: bool, has_time: bool
-) -> None:
+def test_columns_are_found_by_their_usual_names(tmp_path: Path, header: str, has_rating: bool, has_time: bool) -> None:
     delimiter = "\t" if "\t" in header else ","
     values = {"label": "x", "val": "x"}
     row = delimiter.join(values.get(name.strip('"'), "7") for name in header.split(delimiter))
@@ -286,9 +284,7 @@ def test_a_file_without_one_interaction_is_refused(tmp_path: Path, name: str, co
         (f"{IDENTITY},tea", None, "user"),
     ],
 )
-def test_a_missing_column_is_told_by_its_role(
-    tmp_path: Path, header: str, columns: Columns | None, role: str
-) -> None:
+def test_a_missing_column_is_told_by_its_role(tmp_path: Path, header: str, columns: Columns | None, role: str) -> None:
     refusal = _refusal(_file(tmp_path, "a.csv", f"{header}\n1,2\n"), columns)
     assert isinstance(refusal, MissingColumn)
     assert refusal.role == role
@@ -323,9 +319,7 @@ def test_an_unknown_delimiter_is_refused(tmp_path: Path, first_line: str) -> Non
         ({"user": pa.array([], pa.string()), "item": pa.array([], pa.string())}, "holds no interaction"),
     ],
 )
-def test_a_parquet_file_that_cannot_be_used_says_why(
-    tmp_path: Path, columns: dict[str, object], reason: str
-) -> None:
+def test_a_parquet_file_that_cannot_be_used_says_why(tmp_path: Path, columns: dict[str, object], reason: str) -> None:
     parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
     assert reason in str(_refusal(tmp_path / "a.parquet"))
 

@@ -29,9 +29,7 @@ FILES = {MANIFEST, snapshot.PARAMETERS, snapshot.INTERACTIONS, snapshot.USERS, s
 
 def _snapshot(data: Interactions = DATA, seed: int = 0, d: int = 4) -> Snapshot:
     generator = torch.Generator().manual_seed(seed)
-    users, items = (
-        torch.randn(n, d, dtype=torch.float64, generator=generator) for n in (data.n_users, data.n_items)
-    )
+    users, items = (torch.randn(n, d, dtype=torch.float64, generator=generator) for n in (data.n_users, data.n_items))
     return Snapshot(
         kind="wmf",
         hyperparameters={"d": d, "alpha0": 0.4, "activation": "gelu"},
@@ -121,9 +119,7 @@ def test_blocks_that_are_views_of_one_vector_can_be_written(tmp_path: Path) -> N
         (torch.zeros(3).double(), torch.zeros(3, 4).double(), "matrices"),
     ],
 )
-def test_parameters_that_do_not_fit_are_refused(
-    users: torch.Tensor, items: torch.Tensor, reason: str
-) -> None:
+def test_parameters_that_do_not_fit_are_refused(users: torch.Tensor, items: torch.Tensor, reason: str) -> None:
     with pytest.raises(SnapshotInconsistent, match=reason):
         _with_parameters(users, items)
 

@@ -28,9 +28,7 @@ def test_one_each_is_possible_and_so_is_everything() -> None:
         assert (len(data), data.n_users) == (n_interactions, 7)
 
 
-@pytest.mark.parametrize(
-    ("n_users", "n_items", "n_interactions"), [(3, 3, 10), (3, 3, 2), (0, 3, 0), (3, 0, 3)]
-)
+@pytest.mark.parametrize(("n_users", "n_items", "n_interactions"), [(3, 3, 10), (3, 3, 2), (0, 3, 0), (3, 0, 3)])
 def test_an_impossible_size_is_refused(n_users: int, n_items: int, n_interactions: int) -> None:
     with pytest.raises(ImpossibleSize):
         synthetic(n_users, n_items, n_interactions, seed=1)

@@ -18,7 +18,7 @@ from cli.errors import DatasetMissing
 class Impostor(http.server.BaseHTTPRequestHandler):
     """Answers every GET with something that is not MovieLens."""
 
-    def do_GET(self) -> None:  # noqa: N802 (the base class names it)
+    def do_GET(self) -> None:
         """Send a page."""
         self.send_response(200)
         self.end_headers()

@@ -18,7 +18,12 @@ from cli.supervisor import Program, Supervisor
 from tests.processes import is_alive, wait_until
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
 SUPERVISE = """
 import sys
 from pathlib import Path

@@ -13,7 +13,7 @@ from alteraser.errors import NotConverged
 from alteraser.model import Watch, silent
 from alteraser.snapshot import Snapshot
 from ledger.runs import Lease
-from workers.attempts import WAYS, by_retraining, by_unlearning, first_to_pass
+from workers.attempts import WAYS, Way, by_retraining, by_unlearning, first_to_pass
 from workers.errors import NothingPassed
 from workers.leasing import Parent
 from workers.settings import WorkerSettings
@@ -23,14 +23,14 @@ DIGEST = "0" * 64
 
 
 @pytest.fixture
-def workbench(tmp_path: Path) -> Workbench:
+def workbench(tmp_path: Path, secrets_dir: Path) -> Workbench:
     """A workbench whose ledger and broker nobody calls."""
     return open_workbench(
         WorkerSettings(
             database_url="postgresql://nowhere/none",
             broker_url="redis://nowhere/0",
             snapshot_dir=tmp_path,
-            secrets_dir=tmp_path,
+            secrets_dir=secrets_dir,
         )
     )
 
@@ -51,9 +51,7 @@ def lease(deletions: Deletions) -> Lease:
 
 def deaf(_: Workbench, lease: Lease, parent: Parent, watch: Watch) -> Unlearned:
     """A way that deletes nothing of what was asked."""
-    return unlearn(
-        parent.snapshot, Deletions(), watermark=lease.watermark, parent_digest=parent.digest, watch=watch
-    )
+    return unlearn(parent.snapshot, Deletions(), watermark=lease.watermark, parent_digest=parent.digest, watch=watch)
 
 
 def weary(*_: object) -> Unlearned:
@@ -92,7 +90,7 @@ def test_a_child_that_does_not_pass_a_gate_is_retrained(
 def test_a_way_that_does_not_converge_is_followed_by_the_next(
     workbench: Workbench, lease: Lease, parent: Snapshot
 ) -> None:
-    ways = {"weary": weary, "unlearning": by_unlearning}
+    ways: dict[str, Way] = {"weary": weary, "unlearning": by_unlearning}
     child = first_to_pass(ways, workbench, lease, Parent(DIGEST, parent), silent)
     assert "residual 0.5 after 3 steps" in child.report["refused"]["weary"]
 

@@ -23,14 +23,10 @@ def unlearned(parent: Snapshot, deletions: Deletions) -> Unlearned:
 
 
 def with_items(snapshot: Snapshot, items: torch.Tensor) -> Snapshot:
-    return replace(
-        snapshot, parameters=Parameters(snapshot.parameters.users, items, snapshot.parameters.shared)
-    )
+    return replace(snapshot, parameters=Parameters(snapshot.parameters.users, items, snapshot.parameters.shared))
 
 
-def test_an_unlearned_child_passes_every_gate(
-    parent: Snapshot, deletions: Deletions, unlearned: Unlearned
-) -> None:
+def test_an_unlearned_child_passes_every_gate(parent: Snapshot, deletions: Deletions, unlearned: Unlearned) -> None:
     child = unlearned.snapshot
     verdicts = [
         gates.converged(unlearned.report),
@@ -59,9 +55,7 @@ def test_whatever_of_a_deletion_is_still_named_is_counted(parent: Snapshot) -> N
 
 def test_a_pair_is_absent_where_its_user_and_item_stay_apart(parent: Snapshot) -> None:
     user = parent.interactions.users.ids[0]
-    apart = next(
-        item for item in parent.interactions.items.ids if item not in parent.interactions.items_of(user)
-    )
+    apart = next(item for item in parent.interactions.items.ids if item not in parent.interactions.items_of(user))
     asked = Deletions(pairs=frozenset({(user, apart), ("nobody", apart), (user, "nothing")}))
     assert gates.absent(parent, asked).passed
 
@@ -75,9 +69,7 @@ def test_one_number_that_is_not_finite_is_found(parent: Snapshot, poison: float)
 
 def test_a_child_that_recommends_at_random_is_not_accurate(parent: Snapshot, unlearned: Unlearned) -> None:
     child = unlearned.snapshot
-    noise = torch.randn(
-        child.parameters.items.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    )
+    noise = torch.randn(child.parameters.items.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert not gates.accurate(with_items(child, noise), parent, bound=0.02, n_users=500).passed
 
 

@@ -1,8 +1,8 @@
-"""What a worker's log may hold."""
+"""What a log may hold."""
 
 from __future__ import annotations
 
-from workers.logs import exception_without_message
+from ledger.logs import exception_without_message
 
 
 def test_an_exception_is_logged_by_class_and_place_and_never_by_message() -> None:

@@ -1,0 +1,74 @@
+"""Giving requests back after a run fell silent or failed, and the pause before they are taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Double, cast, func, literal, select, update
+from sqlalchemy.orm import Session
+
+from ledger.among import among
+from ledger.states import lock_in_order, resumed_state
+from ledger.tables import DeletionRequest, RequestModel, Run
+
+FIRST_PAUSE_S = 2
+LONGEST_PAUSE_S = 3600
+MOST_DOUBLINGS = 12
+
+
+def expire(session: Session, model: str | None = None) -> list[UUID]:
+    """End the live runs whose lease ran out, of one model or of all, and give their requests back.
+
+    The first retry comes at once; after that the pause doubles, in case the requests kill their worker.
+    """
+    dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
+    if model is not None:
+        dead = dead.where(Run.model == model)
+    expired = session.scalars(
+        update(Run)
+        .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
+        .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
+        .returning(Run.id)
+    ).all()
+    if expired:
+        _return_to_pending(session, _release(session, expired))
+    return list(expired)
+
+
+def give_back_failed(session: Session, run_id: UUID, reason: str) -> None:
+    """Give back what a failed run had, with the reason; the pause doubles each time."""
+    request_ids = _release(session, [run_id])
+    lock_in_order(session, request_ids)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids))
+        .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + _pause(0))
+    )
+
+
+def _return_to_pending(session: Session, request_ids: Sequence[UUID]) -> None:
+    """Give back what an expired run had."""
+    lock_in_order(session, request_ids)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
+        .values(state=resumed_state(), next_attempt_at=func.clock_timestamp() + _pause(FIRST_PAUSE_S))
+    )
+
+
+def _release(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Take the requests from the runs; returns which they are."""
+    return session.scalars(
+        update(RequestModel)
+        .where(among(RequestModel.run_id, run_ids), RequestModel.state == "leased")
+        .values(state="pending", run_id=None)
+        .returning(RequestModel.request_id)
+    ).all()
+
+
+def _pause(less_s: int) -> ColumnElement[timedelta]:
+    """Two seconds to the power of the attempts made, less so many, and an hour at most."""
+    doubled_s = func.power(2, func.least(DeletionRequest.attempts, MOST_DOUBLINGS)) - less_s
+    return cast(func.least(doubled_s, LONGEST_PAUSE_S), Double) * literal(timedelta(seconds=1))

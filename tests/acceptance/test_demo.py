@@ -1,0 +1,49 @@
+"""`alteraser demo`, as somebody types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+N_CLAIMS = 19
+
+
+def demo(data_dir: Path, *arguments: str, tmp_dir: Path) -> subprocess.CompletedProcess[str]:
+    """Run it with its temporary folder under `tmp_dir`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", "demo", *arguments],
+        env=environment | {"ALTERASER_DATA_DIR": str(data_dir), "TMPDIR": str(tmp_dir)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_person_three_ratings_and_an_item_are_forgotten(ml_100k: Path, tmp_path: Path) -> None:
+    done = demo(ml_100k.parent, tmp_dir=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all {N_CLAIMS} claims were checked and are true" in done.stdout
+    assert "FALSE" not in done.stdout
+    assert [done.stdout.count(f"  {clock} ") for clock in ("recorded", "suppressed", "completed")] == [
+        3,
+        3,
+        3,
+    ]
+    assert not list(tmp_path.glob("alteraser-*"))
+
+
+def test_a_data_folder_without_the_data_is_an_error_and_nothing_is_made_up(tmp_path: Path) -> None:
+    done = demo(tmp_path, tmp_dir=tmp_path)
+    assert done.returncode == 1
+    assert "u.data is missing" in done.stderr
+    assert "synthetic" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_to_keep_must_be_empty(ml_100k: Path, tmp_path: Path) -> None:
+    (tmp_path / "something").touch()
+    done = demo(ml_100k.parent, "--keep", str(tmp_path), tmp_dir=tmp_path)
+    assert done.returncode == 1
+    assert "--keep" in done.stderr

@@ -1,0 +1,93 @@
+"""The web process as its operator meets it: started, refused, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from service.settings import ServiceSettings
+
+COMMAND = [sys.executable, "-m", "service"]
+
+
+def environment(settings: ServiceSettings, **more: str) -> dict[str, str]:
+    told = ("database_url", "broker_url", "snapshot_dir", "secrets_dir")
+    named = {f"ALTERASER_{name.upper()}": str(getattr(settings, name)) for name in told}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")}
+    return kept | named | {"OMP_NUM_THREADS": "1"} | more
+
+
+def refusal(environment: dict[str, str]) -> tuple[int, str]:
+    """How a process that cannot start ends, and the one line it says."""
+    ended = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=60)
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    return ended.returncode, ended.stderr
+
+
+@contextmanager
+def running(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that listens, and its URL."""
+    process = subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "web_started":
+                yield process, f"http://127.0.0.1:{event['port']}"
+                break
+        process.stdout.close()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_process_starts_answers_and_stops_when_told(settings: ServiceSettings) -> None:
+    with running(environment(settings, ALTERASER_SERVICE_PORT="0")) as (process, url):
+        patient_until = monotonic() + 30
+        while True:
+            try:
+                assert httpx.get(f"{url}/livez").status_code == 200
+                break
+            except httpx.TransportError:
+                assert monotonic() < patient_until
+                sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_a_port_in_use_is_named_in_one_line(settings: ServiceSettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = refusal(environment(settings, ALTERASER_SERVICE_PORT=str(port)))
+    assert code == 2
+    assert f"port {port} on 127.0.0.1 is in use" in said
+
+
+def test_missing_secrets_are_named_in_one_line(settings: ServiceSettings) -> None:
+    code, said = refusal(environment(settings, ALTERASER_SECRETS_DIR="/nowhere"))
+    assert code == 2
+    assert "/nowhere/subject.key" in said
+
+
+def test_an_unknown_setting_is_named_in_one_line(settings: ServiceSettings) -> None:
+    code, said = refusal(environment(settings, ALTERASER_SERVICE_PROT="8080"))
+    assert code == 2
+    assert "ALTERASER_SERVICE_PROT" in said
+
+
+def test_a_wrong_setting_is_named_without_its_value(settings: ServiceSettings) -> None:
+    code, said = refusal(environment(settings, ALTERASER_DATABASE_URL="mysql://root:hunter2@db/x"))
+    assert code == 2
+    assert "ALTERASER_DATABASE_URL" in said
+    assert "hunter2" not in said

@@ -1,0 +1,63 @@
+"""A small problem every solver test shares, and slow references that need no cleverness to be right."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from alteraser.interactions import Interactions
+from alteraser.model import Hyperparameters, Parameters
+from alteraser.snapshot import Snapshot
+from alteraser.synthetic import synthetic
+from alteraser.train import CPU, train
+from alteraser.wmf import Wmf, WmfObjective
+
+GIVEN = {"d": 6, "reg": 0.02}
+PARENT_DIGEST = "0" * 64
+
+
+def small_data(seed: int = 0, n_users: int = 40, n_items: int = 30, n_interactions: int = 400) -> Interactions:
+    log = synthetic(n_users, n_items, n_interactions, seed)
+    return Interactions.from_pairs(list(log.users), list(log.items))
+
+
+def small_snapshot(data: Interactions, seed: int = 0) -> Snapshot:
+    trained = train("wmf", GIVEN, data, seed=seed)
+    return Snapshot(
+        kind="wmf",
+        hyperparameters=dict(trained.hyperparameters),
+        parameters=trained.parameters,
+        interactions=data,
+        watermark=0,
+        parent=None,
+        residual=trained.report.residual,
+    )
+
+
+def objective_over(data: Interactions, hyperparameters: Hyperparameters | None = None) -> WmfObjective:
+    complete = hyperparameters or Wmf().hyperparameters(GIVEN, data)
+    objective = Wmf().objective(data, complete, CPU)
+    assert isinstance(objective, WmfObjective)
+    return objective
+
+
+def random_parameters(data: Interactions, seed: int = 0) -> Parameters:
+    generator = torch.Generator().manual_seed(seed)
+    return Wmf().initialise(data, Wmf().hyperparameters(GIVEN | {"init_scale": 1.0}, data), generator)
+
+
+def scores_of(snapshot: Snapshot) -> Tensor:
+    return snapshot.parameters.users @ snapshot.parameters.items.T
+
+
+def dense_value(data: Interactions, h: Hyperparameters, P: Tensor, Q: Tensor) -> Tensor:
+    """F written down pair by pair, as in the docstring of `alteraser.wmf`."""
+    alpha0, reg = float(h["alpha0"]), float(h["reg"])
+    met = torch.zeros(data.n_users, data.n_items, dtype=torch.float64)
+    for row in range(data.n_users):
+        met[row, torch.from_numpy(data.by_user.row(row).astype("int64"))] = 1.0
+    scores = P @ Q.T
+    n_u, n_i = met.sum(dim=1), met.sum(dim=0)
+    l2 = ((n_u + alpha0 * float(h["n_items_0"])) * P.square().sum(dim=1)).sum()
+    l2 = l2 + ((n_i + alpha0 * float(h["n_users_0"])) * Q.square().sum(dim=1)).sum()
+    return 0.5 * ((met * (1 - scores).square()).sum() + alpha0 * scores.square().sum() + reg * l2)
