@@ -33,6 +33,9 @@ POLL_S = 0.02
 LONGEST_SOCKET_PATH = 100
 SET_PARENT_DEATH_SIGNAL = 1
 
+PRIVATE = {"listen_addresses": "", "unix_socket_permissions": "0700"}
+"""No password is asked, so only this account may reach the socket, and no network at all."""
+
 DISCREET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_statement": "none"}
 """The server's own log must not keep what is deleted: no statements, no row contents."""
 
@@ -174,7 +177,7 @@ class EmbeddedPostgres(_Server):
         self._sockets = self._socket_folder(".s.PGSQL.5432")
         _own(self._sockets, wheel.system_user)
         _await_predecessor(wheel.pgdata)
-        options = {"listen_addresses": "", "unix_socket_directories": str(self._sockets), **self._options}
+        options = {"unix_socket_directories": str(self._sockets), **PRIVATE, **self._options}
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         command = [str(wheel.bin_path / "postgres"), "-D", str(wheel.pgdata), *flags]
         self._await(self._spawn(command, signal.SIGINT, user=wheel.system_user), self._answers)

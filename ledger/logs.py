@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -45,12 +46,14 @@ def exception_without_message(logger: WrappedLogger, method: str, event: EventDi
     """Replace the exception by its class and the lines it went through."""
     del logger, method
     error = _exception_of(event.pop("exc_info", None))
-    if error is not None:
-        event["error"] = type(error).__name__
-        event["trace"] = [
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-        ]
-    return event
+    return event if error is None else {**event, **told(error)}
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """What may be logged of an error: its class and the lines it went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    trace = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"error": type(error).__name__, "trace": trace}
 
 
 def _exception_of(exc_info: object) -> BaseException | None:

@@ -44,6 +44,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect repeats the path
         lifespan=_lifespan,
         telemetry=NO_TELEMETRY,  # a span's attributes hold the path, and a path can hold an identity
     )

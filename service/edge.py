@@ -9,6 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from ledger.logs import told
 from service.errors import UNEXPECTED
 from service.metrics import Metrics
 from service.problems import problem
@@ -47,8 +48,8 @@ class Edge:
         started_at = perf_counter()
         try:
             await self.app(scope, receive, send)
-        except Exception as error:
-            log.error("request_failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - one of the two edges where everything is caught
+            log.error("request_failed", **told(error))
             if send.status == CLIENT_GONE:
                 await problem(UNEXPECTED, send.trace_id)(scope, receive, send)
         finally:

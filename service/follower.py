@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.doorbell import Doorbell
+from ledger.logs import told
 from service.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class Follower:
     def _tell_trouble(self, error: Exception) -> None:
         kind = type(error).__name__
         if kind != self._trouble:
-            log.error("follow_failed", exc_info=error)
+            log.error("follow_failed", **told(error))
         self._trouble = kind
 
     def _tell_recovery(self) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 
 from service.problems import InvalidPart, Problem
 
+TRACE_ID = {
+    "description": "Names this answer; the service's log has it under the same id.",
+    "schema": {"type": "string", "format": "uuid"},
+}
 _TEMPLATE = "#/components/schemas/{model}"
 
 
@@ -22,6 +27,15 @@ def describe(app: FastAPI) -> None:
             schema = model.model_json_schema(by_alias=True, mode="serialization", ref_template=_TEMPLATE)
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
+        for response in _responses(document):
+            response.setdefault("headers", {})["X-Trace-Id"] = TRACE_ID
         return document
 
     app.openapi = described  # type: ignore[method-assign] # FastAPI's own way to extend it
+
+
+def _responses(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every response of every operation."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            yield from operation["responses"].values()

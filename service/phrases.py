@@ -10,6 +10,7 @@ PHRASES = {
     "dict_type": "must be a JSON object",
     "enum": "must be one of {expected}",
     "extra_forbidden": "has a field that is not known",
+    "float_parsing": "must be a number",
     "greater_than_equal": "must be at least {ge}",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",

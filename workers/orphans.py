@@ -10,12 +10,12 @@ import time
 from collections.abc import Set
 
 import structlog
+from sqlalchemy.orm import Session
 
 from alteraser import snapshot
-from alteraser.errors import SnapshotCorrupt, SnapshotUnsupported
-from ledger import completion
+from alteraser.errors import SnapshotError
+from ledger import completion, orphans
 from ledger.database import unit_of_work
-from ledger.orphans import publishable_parents
 from workers.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 def discard(workbench: Workbench, digest: str) -> None:
     """Destroy a child this worker wrote and did not publish, unless another worker published the same."""
     with unit_of_work(workbench.database) as session:
-        publishable_parents(session)  # locks the pointers: nobody publishes it meanwhile
+        orphans.lock_pointers(session)
         if digest not in completion.kept(session):
             snapshot.destroy(workbench.snapshots, digest)
 
@@ -35,12 +35,11 @@ def destroy_orphans(workbench: Workbench) -> int:
     A folder half written is one of them once it is older than a lease: a run that writes sends no heartbeat.
     """
     started_before = int(time.time() - workbench.settings.worker_lease_s)
-    leftovers = snapshot.sweep_temporary(workbench.snapshots, older_than=started_before)
-    found = _unpublished(workbench)
-    orphans = _destroy_unpublishable(workbench, found) if found else 0
-    if leftovers + orphans:
-        log.info("orphans_destroyed", folders=orphans, half_written=leftovers)
-    return leftovers + orphans
+    half_written = snapshot.sweep_temporary(workbench.snapshots, older_than=started_before)
+    whole = _destroy_whole(workbench) if _unpublished(workbench) else 0
+    if half_written + whole:
+        log.info("orphans_destroyed", whole=whole, half_written=half_written)
+    return half_written + whole
 
 
 def _unpublished(workbench: Workbench) -> Set[str]:
@@ -48,18 +47,22 @@ def _unpublished(workbench: Workbench) -> Set[str]:
         return snapshot.digests(workbench.snapshots) - completion.kept(session)
 
 
-def _destroy_unpublishable(workbench: Workbench, found: Set[str]) -> int:
+def _destroy_whole(workbench: Workbench) -> int:
     with unit_of_work(workbench.database) as session:
-        parents = publishable_parents(session)
-        orphans = [digest for digest in found - completion.kept(session) if not _has_parent(workbench, digest, parents)]
-        for digest in orphans:
+        orphans.lock_pointers(session)
+        doomed = _orphans(workbench, session)
+        for digest in doomed:
             snapshot.destroy(workbench.snapshots, digest)
-    return len(orphans)
+    return len(doomed)
 
 
-def _has_parent(workbench: Workbench, digest: str, parents: Set[str | None]) -> bool:
-    """Whether a folder's manifest names one of the parents; a manifest that cannot be trusted names none."""
-    try:
-        return snapshot.manifest(workbench.snapshots, digest).parent in parents
-    except (SnapshotCorrupt, SnapshotUnsupported):
-        return False
+def _orphans(workbench: Workbench, session: Session) -> list[str]:
+    """The unpublished folders whose parent is superseded."""
+    parents = {}
+    for digest in snapshot.digests(workbench.snapshots) - completion.kept(session):
+        try:
+            parents[digest] = snapshot.manifest(workbench.snapshots, digest).parent
+        except SnapshotError:
+            log.warning("folder_unreadable", snapshot=digest)
+    superseded = orphans.superseded(session, set(parents.values()))
+    return [digest for digest, parent in parents.items() if parent in superseded]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ class Stack:
 
     def __init__(self, settings: WorkerSettings, logs: Path) -> None:
         self._logs = logs
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         names = ("database_url", "broker_url", "snapshot_dir", "secrets_dir")
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")},
@@ -53,23 +54,28 @@ class Stack:
             "OMP_NUM_THREADS": "1",
         }
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start `python -m ...`; its log is a file of its own."""
-        with self.log(len(self._running)).open("wb") as log:
-            arguments = [sys.executable, "-m", *command]
-            process = subprocess.Popen(arguments, env=self._environment, stdout=log, stderr=log)
-        self._running.append(process)
-        return process
+    def start(self, name: str, *command: str) -> None:
+        """Start `python -m ...`."""
+        arguments = [sys.executable, "-m", *command]
+        with self.log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                arguments, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
 
-    def log(self, number: int) -> Path:
-        """Where the process started as number so many writes."""
-        return self._logs / f"process-{number}.log"
+    def log(self, name: str) -> Path:
+        """What the process writes."""
+        return self._logs / f"{name}.log"
 
-    def kill(self) -> None:
+    def kill(self, name: str) -> None:
+        """End a process as the kernel does when memory runs out: at once, whatever it is doing."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def end(self) -> None:
         """End whatever still runs."""
-        for process in self._running:
-            process.kill()
-            process.wait()
+        for name in list(self._running):
+            self.kill(name)
 
 
 @pytest.fixture
@@ -83,27 +89,29 @@ def workbench(database_url: str, broker_url: str, secrets_dir: Path, tmp_path: P
     )
     opened = open_workbench(settings)
     with unit_of_work(opened.database) as session:
-        interactions.import_log(session, synthetic(3000, 2000, 200_000, seed=1), Pseudonyms.load(secrets_dir))
+        interactions.import_log(session, synthetic(2000, 1200, 100_000, seed=1), Pseudonyms.load(secrets_dir))
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def stack(workbench: Workbench, tmp_path: Path) -> Iterator[Stack]:
+    """Web, beat, and the worker that is going to be killed."""
     started = Stack(workbench.settings, tmp_path)
+    started.start("web", "service")
+    started.start("beat", "workers", "beat")
+    started.start("worker", "workers", "worker")
     yield started
-    started.kill()
+    started.end()
 
 
 @pytest.fixture
 def caller(workbench: Workbench, stack: Stack) -> Iterator[httpx.Client]:
-    """Someone with an API key, once the web process serves a model."""
-    stack.start("service")
-    stack.start("workers", "beat")
+    """Someone with an API key, once a model is trained and served."""
     train_once(workbench, MODEL, given={"d": 8})
     with unit_of_work(workbench.database) as session:
         key = api_keys.create(session, "acme", "test", api_keys.SCOPES)
-    port = until(lambda: port_in(stack.log(0)))
+    port = until(lambda: port_in(stack.log("web")))
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE_S) as client:
         until(lambda: client.get("/readyz").is_success)
@@ -150,18 +158,16 @@ def test_a_worker_killed_in_mid_run_is_succeeded_and_the_request_completed_once(
 ) -> None:
     parent = current(workbench)
     assert recommended(caller, USER) != recommended(caller, NEVER_SEEN)
-    worker = stack.start("workers", "worker")
 
     answer = caller.post("/v1/deletion-requests", json={"subject": USER}, headers={"Idempotency-Key": "k1"})
     assert answer.status_code == 201
     assert recommended(caller, USER) == recommended(caller, NEVER_SEEN)
     until(lambda: runs(workbench) == ["live"])
-    worker.kill()
-    worker.wait()
+    stack.kill("worker")
     assert runs(workbench) == ["live"]
     assert current(workbench) == parent
 
-    stack.start("workers", "worker")
+    stack.start("successor", "workers", "worker")
     status = caller.get(answer.headers["Location"], params={"wait": PATIENCE_S}).raise_for_status().json()
     assert status["state"] == "completed"
     assert status["attempts"] >= 2

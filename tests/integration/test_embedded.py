@@ -107,9 +107,10 @@ def test_valkey_never_drops_a_message_for_want_of_memory(folder: Path) -> None:
         assert client.config_get("port") == {"port": "0"}
 
 
-def test_nothing_listens_on_a_network_port(folder: Path) -> None:
+def test_nobody_else_reaches_postgres(folder: Path) -> None:
     with EmbeddedPostgres(folder) as server, connect(server) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+        assert (folder / ".s.PGSQL.5432").stat().st_mode & 0o077 == 0
 
 
 def test_the_log_of_postgres_keeps_no_identities(folder: Path) -> None:

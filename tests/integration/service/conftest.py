@@ -257,7 +257,20 @@ def shared(
         yield deployment
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def serving(
+    trained: World,
+    postgres: EmbeddedPostgres,
+    valkey: EmbeddedValkey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """A deployment that serves a model to all tests of a module, none of which changes anything."""
+    folder = tmp_path_factory.mktemp("serving") / "home"
+    with copied(trained, postgres, valkey.url, folder) as settings, deployed(settings) as deployment:
+        yield deployment
+
+
+@pytest.fixture(autouse=True)
 def logged() -> Iterator[list[EventDict]]:
     """Every line this process logs."""
     with structlog.testing.capture_logs() as events:

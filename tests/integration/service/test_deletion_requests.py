@@ -152,6 +152,15 @@ def test_a_long_poll_answers_as_things_stand_when_its_time_is_up(deployment: Dep
     assert 0.3 <= monotonic() - started_at < 5
 
 
+def test_whoever_waits_is_answered_when_the_process_stops(deployment: Deployment) -> None:
+    link = deployment.ask({"subject": USER}).headers["Location"]
+    headers = deployment.key("deletion:read")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(deployment.client.get, link, params={"wait": 60}, headers=headers)
+        deployment.parts.ending.set()
+        assert waiting.result(10).json()["state"] == "pending"
+
+
 def test_many_can_wait_while_others_are_answered(deployment: Deployment) -> None:
     link = deployment.ask({"subject": USER}).headers["Location"]
     headers = deployment.key("deletion:read")

@@ -112,6 +112,7 @@ def test_invalid_parameters_are_told_by_place_and_name(shared: Deployment) -> No
 
 def test_where_nothing_is_there_is_a_problem_too(shared: Deployment) -> None:
     problem(shared.client.get("/v2/anything", headers=shared.key()), 404, "no-such-page")
+    problem(shared.client.get(f"{PATH}/", headers=shared.key()), 404, "no-such-page")
     answer = shared.client.put(PATH, json={}, headers=shared.key())
     problem(answer, 405, "method-not-allowed")
     assert set(answer.headers["Allow"].split(", ")) <= {"GET", "POST"}
@@ -130,7 +131,9 @@ def test_an_error_nobody_expected_is_told_without_its_message_and_logged_with_it
     document = problem(answer, 500, "unexpected")
     assert MARKER not in answer.text
     failures = [event for event in logged if event["event"] == "request_failed"]
-    assert [type(event["exc_info"]) for event in failures] == [RuntimeError]
+    assert [event["error"] for event in failures] == ["RuntimeError"]
+    assert failures[0]["trace"][-1].endswith(" fail")
+    assert MARKER not in repr(failures)
     assert document["instance"].endswith(answer.headers["X-Trace-Id"])
 
 

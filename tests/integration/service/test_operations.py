@@ -42,8 +42,8 @@ def test_a_process_without_a_model_lives_but_is_not_ready(shared: Deployment) ->
     }
 
 
-def test_a_process_that_serves_what_is_published_is_ready(deployment: Deployment) -> None:
-    answer = deployment.client.get("/readyz")
+def test_a_process_that_serves_what_is_published_is_ready(serving: Deployment) -> None:
+    answer = serving.client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
 
 
@@ -53,14 +53,14 @@ def test_an_older_schema_makes_the_process_unready(deployment: Deployment) -> No
     assert (answer.status_code, answer.json()["checks"]["database"]) == (503, False)
 
 
-def test_models_are_described_with_their_generation(deployment: Deployment) -> None:
-    headers = deployment.key("models:admin")
-    listed = deployment.client.get("/v1/models", headers=headers).json()["models"]
-    one = deployment.client.get(f"/v1/models/{MODEL}", headers=headers).json()
+def test_models_are_described_with_their_generation(serving: Deployment) -> None:
+    headers = serving.key("models:admin")
+    listed = serving.client.get("/v1/models", headers=headers).json()["models"]
+    one = serving.client.get(f"/v1/models/{MODEL}", headers=headers).json()
     assert listed == [one]
     assert (one["name"], one["kind"], one["version"]) == (MODEL, "wmf", 1)
     assert one["hyperparameters"]["d"] == 4
-    assert one["generation"]["snapshot"] == deployment.parts.replica.serving().digest
+    assert one["generation"]["snapshot"] == serving.parts.replica.serving().digest
     assert one["generation"]["interactions"] == 700
 
 
@@ -83,14 +83,18 @@ def test_the_metrics_follow_a_request_through_its_clocks(deployment: Deployment)
     assert done["alteraser_replica_watermark_lag", labelled(model=MODEL)] == 0
 
 
-def test_requests_are_counted_by_the_template_of_their_route(deployment: Deployment) -> None:
-    deployment.items(STRANGER)
-    deployment.client.get("/nothing/here")
-    counted = samples(deployment)
-    by_route = labelled(method="GET", route="/v1/users/{user}/recommendations", status="200")
-    assert counted["alteraser_http_requests_total", by_route] == 1
-    assert counted["alteraser_http_requests_total", labelled(method="GET", route="unmatched", status="404")] == 1
+def test_requests_are_counted_by_the_template_of_their_route(serving: Deployment) -> None:
+    before = samples(serving)
+    serving.items(STRANGER)
+    serving.client.get(f"/nothing/{PRIVATE}")
+    after = samples(serving)
+    counted = {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)}
+    requests = "alteraser_http_requests_total"
+    recommended = labelled(method="GET", route="/v1/users/{user}/recommendations", status="200")
+    assert counted[requests, recommended] == 1
+    assert counted[requests, labelled(method="GET", route="unmatched", status="404")] == 1
     assert counted["alteraser_recommendation_duration_seconds_count", labelled()] == 1
+    assert PRIVATE not in repr(after)
 
 
 def test_the_page_shows_what_is_going_on_and_nobodys_name(deployment: Deployment) -> None:
@@ -112,9 +116,9 @@ def test_an_empty_deployment_has_a_page_too(shared: Deployment) -> None:
         assert said in page
 
 
-def test_no_log_line_holds_the_id_of_a_user(deployment: Deployment, logged: list[EventDict]) -> None:
-    deployment.items(PRIVATE)
-    deployment.ask({"subject": PRIVATE})
+def test_no_log_line_holds_the_id_of_a_user(serving: Deployment, logged: list[EventDict]) -> None:
+    serving.items(PRIVATE)
+    serving.ask({"subject": PRIVATE})
     assert any(event["event"] == "request_answered" for event in logged)
     assert PRIVATE not in repr(logged)
 
@@ -130,6 +134,7 @@ def test_the_interface_is_described_to_the_last_answer(shared: Deployment) -> No
             content = answer.get("content", {})
             assert status == "304" or content, (path, status)
             assert answer["description"], (path, status)
+            assert "X-Trace-Id" in answer["headers"], (path, status)
             if int(status) >= 400 and path != "/readyz":
                 assert content["application/problem+json"]["examples"], (path, status)
         if operation.get("security"):

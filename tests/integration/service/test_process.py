@@ -25,7 +25,7 @@ def environment(settings: ServiceSettings, **more: str) -> dict[str, str]:
     told = ("database_url", "broker_url", "snapshot_dir", "secrets_dir")
     named = {f"ALTERASER_{name.upper()}": str(getattr(settings, name)) for name in told}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")}
-    return kept | named | {"OMP_NUM_THREADS": "1"} | more
+    return kept | named | {"OMP_NUM_THREADS": "1", "ALTERASER_SERVICE_PORT": "0"} | more
 
 
 def refusal(environment: dict[str, str]) -> tuple[int, str]:
@@ -53,7 +53,7 @@ def running(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
 
 
 def test_a_process_starts_answers_and_stops_when_told(settings: ServiceSettings) -> None:
-    with running(environment(settings, ALTERASER_SERVICE_PORT="0")) as (process, url):
+    with running(environment(settings)) as (process, url):
         patient_until = monotonic() + 30
         while True:
             try:

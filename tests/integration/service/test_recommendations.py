@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
-import pytest
 
 from alteraser.kinds import kind
 from tests.integration.service.conftest import MODEL, OTHER_USER, STRANGER, USER
@@ -23,35 +22,35 @@ def told(answer: Response) -> tuple[int, bytes, dict[str, str]]:
     return answer.status_code, answer.content, headers
 
 
-def test_the_list_is_the_models_scores_sorted_without_what_was_seen(deployment: Deployment) -> None:
-    snapshot = deployment.snapshot()
+def test_the_list_is_the_models_scores_sorted_without_what_was_seen(serving: Deployment) -> None:
+    snapshot = serving.snapshot()
     row = snapshot.interactions.users.row(USER)
     assert row is not None
     scores = kind(snapshot.kind).scores(snapshot.parameters, np.array([row]))[0]
-    unseen = [item for item in snapshot.interactions.items.ids if item not in deployment.seen(USER)]
+    unseen = [item for item in snapshot.interactions.items.ids if item not in serving.seen(USER)]
     best = sorted(unseen, key=lambda item: -scores[snapshot.interactions.items.ids.index(item)])
-    assert deployment.items(USER, n=10) == best[:10]
+    assert serving.items(USER, n=10) == best[:10]
 
 
-def test_seen_items_come_back_where_they_are_wanted(deployment: Deployment) -> None:
-    n_items = len(deployment.snapshot().interactions.items)
-    assert len(deployment.items(USER, n=1000, exclude_seen=False)) == n_items
-    assert len(deployment.items(USER, n=1000)) == n_items - len(deployment.seen(USER))
+def test_seen_items_come_back_where_they_are_wanted(serving: Deployment) -> None:
+    n_items = len(serving.snapshot().interactions.items)
+    assert len(serving.items(USER, n=1000, exclude_seen=False)) == n_items
+    assert len(serving.items(USER, n=1000)) == n_items - len(serving.seen(USER))
 
 
-def test_items_can_be_excluded_and_candidates_named(deployment: Deployment) -> None:
-    first, second, third, *_ = deployment.items(USER)
-    assert deployment.items(USER, exclude=[first, "unheard-of"])[:2] == [second, third]
-    assert deployment.items(USER, candidates=[third, second, "unheard-of"]) == [second, third]
-    assert deployment.items(USER, candidates=[second], exclude=[second]) == []
+def test_items_can_be_excluded_and_candidates_named(serving: Deployment) -> None:
+    first, second, third, *_ = serving.items(USER)
+    assert serving.items(USER, exclude=[first, "unheard-of"])[:2] == [second, third]
+    assert serving.items(USER, candidates=[third, second, "unheard-of"]) == [second, third]
+    assert serving.items(USER, candidates=[second], exclude=[second]) == []
 
 
-def test_the_headers_name_the_generation_that_answered(deployment: Deployment) -> None:
-    answer = deployment.recommend(USER)
+def test_the_headers_name_the_generation_that_answered(serving: Deployment) -> None:
+    answer = serving.recommend(USER)
     assert answer.headers["Alteraser-Model"] == MODEL
     assert answer.headers["Alteraser-Model-Version"] == "1"
-    assert answer.headers["Alteraser-Snapshot"] == deployment.parts.replica.serving().digest
-    assert answer.headers["Alteraser-Watermark"] == str(deployment.snapshot().watermark)
+    assert answer.headers["Alteraser-Snapshot"] == serving.parts.replica.serving().digest
+    assert answer.headers["Alteraser-Watermark"] == str(serving.snapshot().watermark)
     assert "private" in answer.headers["Cache-Control"]
 
 
@@ -66,25 +65,27 @@ def test_a_list_the_caller_has_already_is_not_sent_again(deployment: Deployment)
     assert deployment.client.get(path, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("query", [{}, {"n": 3, "exclude_seen": False}, {"n": 1000, "exclude": ["1", "2"]}])
-def test_suppressed_erased_and_never_seen_users_get_one_and_the_same_answer(
-    deployment: Deployment, query: dict[str, object]
-) -> None:
-    personal = deployment.recommend(USER, **query)
+def test_suppressed_erased_and_never_seen_users_get_one_and_the_same_answer(deployment: Deployment) -> None:
+    queries: list[dict[str, object]] = [{}, {"n": 3, "exclude_seen": False}, {"n": 1000, "exclude": ["1", "2"]}]
+
+    def answers(user: str) -> list[tuple[int, bytes, dict[str, str]]]:
+        return [told(deployment.recommend(user, **query)) for query in queries]
+
+    personal = answers(USER)
     deployment.ask({"subject": USER})
-    suppressed = told(deployment.recommend(USER, **query))
-    assert suppressed == told(deployment.recommend(STRANGER, **query))
-    assert suppressed[1] != personal.content
+    suppressed = answers(USER)
+    assert suppressed == answers(STRANGER)
+    assert all(mine[1] != now[1] for mine, now in zip(personal, suppressed, strict=True))
     deployment.unlearn()
     deployment.complete()
-    assert told(deployment.recommend(USER, **query)) == told(deployment.recommend(STRANGER, **query))
+    assert answers(USER) == answers(STRANGER)
 
 
-def test_what_strangers_get_is_ordered_by_popularity(deployment: Deployment) -> None:
-    data = deployment.snapshot().interactions
+def test_what_strangers_get_is_ordered_by_popularity(serving: Deployment) -> None:
+    data = serving.snapshot().interactions
     counts = data.by_item.counts
     order = sorted(range(data.n_items), key=lambda row: (-counts[row], row))
-    answer = deployment.recommend(STRANGER, n=5).json()["items"]
+    answer = serving.recommend(STRANGER, n=5).json()["items"]
     assert [item["item"] for item in answer] == [data.items.ids[row] for row in order[:5]]
     assert answer[0]["score"] == counts[order[0]] / data.n_users
 
@@ -117,22 +118,22 @@ def test_a_suppressed_item_is_in_nobodys_list(deployment: Deployment) -> None:
         assert len(deployment.items(user, n=5)) == 5
 
 
-def test_an_older_generation_than_asked_for_is_not_served(deployment: Deployment) -> None:
-    assert deployment.recommend(USER, min_version=1).status_code == 200
-    behind = deployment.recommend(USER, min_version=2)
+def test_an_older_generation_than_asked_for_is_not_served(serving: Deployment) -> None:
+    assert serving.recommend(USER, min_version=1).status_code == 200
+    behind = serving.recommend(USER, min_version=2)
     assert behind.status_code == 412
     assert behind.headers["Retry-After"] == "1"
     assert behind.json()["type"].endswith("replica-behind")
 
 
-def test_without_a_model_there_is_nothing_to_recommend_yet(untrained: Deployment) -> None:
-    answer = untrained.recommend(USER)
+def test_without_a_model_there_is_nothing_to_recommend_yet(shared: Deployment) -> None:
+    answer = shared.recommend(USER)
     assert answer.status_code == 503
     assert answer.json()["type"].endswith("nothing-published")
 
 
-@pytest.mark.parametrize("user", ["a/b", "Zoë Ⅷ", "with space?&#", "%2F"])
-def test_any_id_can_be_asked_for(deployment: Deployment, user: str) -> None:
-    answer = deployment.recommend(quote(user, safe=""))
-    assert answer.status_code == 200
-    assert answer.content == deployment.recommend(STRANGER).content
+def test_any_id_can_be_asked_for(serving: Deployment) -> None:
+    popular = serving.recommend(STRANGER).content
+    for user in ("a/b", "Zoë Ⅷ", "with space?&#", "%2F"):
+        answer = serving.recommend(quote(user, safe=""))
+        assert (answer.status_code, answer.content) == (200, popular)

@@ -73,8 +73,8 @@ def test_a_rung_worker_unlearns_and_ends_when_told_to(
     until(is_unlearned)
     assert exit_code(worker) == 0
     lines = (tmp_path / "worker.log").read_text().splitlines()
-    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
-    assert events == ["worker_started", "run_leased", "child_published"]
+    events = {json.loads(line)["event"] for line in lines if line.startswith("{")}
+    assert events >= {"worker_started", "run_leased", "child_published"}
 
 
 @pytest.mark.parametrize("process", ["worker", "beat"])
