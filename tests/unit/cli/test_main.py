@@ -52,9 +52,7 @@ def test_a_database_that_does_not_answer_is_said_to(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_tables_that_were_never_made_point_to_migrate(
-    empty_database_url: str, broker_url: str, tmp_path: Path
-) -> None:
+def test_tables_that_were_never_made_point_to_migrate(empty_database_url: str, broker_url: str, tmp_path: Path) -> None:
     settings = {
         "ALTERASER_DATABASE_URL": empty_database_url,
         "ALTERASER_BROKER_URL": broker_url,
