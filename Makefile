@@ -9,6 +9,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 INSTALLED := .venv/installed
 DATASET ?= ml-100k
+TEST_PROCESSES ?= 2
 
 help: ## list these commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -22,7 +23,7 @@ up: $(INSTALLED) ## run the whole system in ./.alteraser until Ctrl-C
 	@$(BIN)/alteraser up
 
 test: $(INSTALLED) ## run the tests against real PostgreSQL, Valkey and Celery
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(INSTALLED) ## lint, formatting, types and layers
 	$(BIN)/ruff check

@@ -49,20 +49,6 @@ class Parameters:
         norms += [self.shared.norm()] if self.shared.numel() else []
         return max((float(norm) for norm in norms), default=0.0)
 
-    def flat(self) -> Tensor:
-        """Return all blocks as one float32 vector (m,): users, items, shared."""
-        return torch.cat([block.reshape(-1) for block in (self.users, self.items, self.shared)]).float()
-
-    def shaped(self, v: Tensor) -> Parameters:
-        """Return the vector ``v`` (m,) as float64 blocks of these parameters' shapes."""
-        n_user, n_item = self.users.numel(), self.items.numel()
-        v = v.double()
-        return Parameters(
-            v[:n_user].view_as(self.users),
-            v[n_user : n_user + n_item].view_as(self.items),
-            v[n_user + n_item :],
-        )
-
     def to(self, device: torch.device) -> Parameters:
         """Return the same parameters on another device."""
         return Parameters(self.users.to(device), self.items.to(device), self.shared.to(device))
@@ -77,16 +63,31 @@ def sum_of_squares(*tensors: Tensor) -> Tensor:
 
 
 class NewtonSystem(Protocol):
-    """The Newton equations at one iterate, as conjugate gradients see them: flat float32 vectors, blocks in order."""
+    """The Newton equations at one iterate, as conjugate gradients see them: flat float32 vectors.
+
+    A kind may eliminate blocks exactly (a Schur complement): then m counts the unknowns that are left, and the
+    right-hand side and the products are the reduced ones.
+    """
+
+    @property
+    def right_hand_side(self) -> Tensor:
+        """Return minus the (reduced) gradient, (m,) float32."""
+
+    @property
+    def eliminated_decrease(self) -> float:
+        """Return what the quadratic model gains from the eliminated blocks alone; 0 where there are none."""
 
     def multiply(self, v: Tensor) -> Tensor:
-        """Return the exact Hessian times ``v``, both (m,) float32."""
+        """Return the exact (reduced) Hessian times ``v``, both (m,) float32."""
 
     def precondition(self, r: Tensor) -> Tensor:
-        """Return an approximate inverse of the Hessian times ``r``, both (m,) float32.
+        """Return an approximate inverse of the (reduced) Hessian times ``r``, both (m,) float32.
 
         Symmetric, positive semi-definite, and zero on directions that leave the objective as it is.
         """
+
+    def expand(self, v: Tensor) -> Parameters:
+        """Return the full step in float64, eliminated blocks included, for the (reduced) step ``v`` (m,)."""
 
 
 class Objective(Protocol):
@@ -113,8 +114,14 @@ class Objective(Protocol):
             rows: Which of them; all when None.
         """
 
-    def linearise(self, at: Parameters) -> NewtonSystem:
-        """Return the Newton equations at ``at``."""
+    def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
+        """Return the Newton equations at an iterate.
+
+        Args:
+            at: The iterate.
+            gradient: The gradient there.
+            near: The equations of an iterate so near that what is costly and changes little may be taken from it.
+        """
 
 
 class ModelKind(Protocol):

@@ -20,8 +20,11 @@ from alteraser.model import NewtonSystem, Objective, Parameters, Progress, Watch
 
 MAX_OUTER = 100
 MAX_INNER = 40
-FORCING = 0.1
-"""The inner residual is reduced this far, no further: over-solving a step that the model does not describe hurts."""
+FORCING = 0.02
+"""The inner residual is reduced this far, no further: beyond it the quadratic model's own error is larger."""
+
+ENOUGH = 0.3
+"""An inner residual of this share of the outer target is small enough."""
 
 FLAT = 1e-5
 """Curvature, relative to the preconditioner's, that float32 cannot tell from zero. Rotating both factor matrices
@@ -29,6 +32,9 @@ leaves a factor model's objective as it is, so exactly flat directions exist; th
 
 ROUNDING = 1e-13
 """Predicted decreases below this share of the objective are lost in float64 rounding: there the gradient decides."""
+
+NEAR = 0.1
+"""Where a step shrank the gradient this far, the parts of its equations that change little are used once more."""
 
 ACCEPT = 1e-4
 """Agreement of actual with predicted decrease above which a step is taken."""
@@ -94,6 +100,7 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
     """
     at = start
     value, gradient = objective.value_and_gradient(at)
+    near: NewtonSystem | None = None
     system: NewtonSystem | None = None
     radius, curvature, inner = math.inf, -math.inf, 0
     for outer in range(MAX_OUTER):
@@ -101,30 +108,32 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
         watch(Progress("newton", outer, residual=residual / scale))
         if residual <= target and curvature > -FLAT:
             return Stationary(at, value, gradient, outer, inner, curvature)
-        system = system or objective.linearise(at)
-        step = conjugate_gradients(system, -gradient.flat(), radius, watch)
+        system = system or objective.linearise(at, gradient, near)
+        step = conjugate_gradients(system, radius, ENOUGH * target, watch)
         inner, curvature = inner + step.iterations, step.least_curvature
-        trial = at.plus(at.shaped(step.v))
+        trial = at.plus(system.expand(step.v))
         trial_value, trial_gradient = objective.value_and_gradient(trial)
-        agreement = _agreement(step.decrease, value, trial_value, residual, trial_gradient.norm())
+        predicted = step.decrease + system.eliminated_decrease
+        agreement = _agreement(predicted, value, trial_value, residual, trial_gradient.norm())
         radius = _next_radius(radius, step, agreement)
         if agreement > ACCEPT:
-            at, value, gradient, system = trial, trial_value, trial_gradient, None
+            at, value, gradient = trial, trial_value, trial_gradient
+            near, system = (system if gradient.norm() < NEAR * residual else None), None
         elif radius < HOPELESS * step.norm or not math.isfinite(residual):
             break
     raise NotConverged("newton", gradient.norm() / scale, target / scale, outer + 1)
 
 
-def conjugate_gradients(system: NewtonSystem, right_hand_side: Tensor, radius: float, watch: Watch) -> InnerStep:
+def conjugate_gradients(system: NewtonSystem, radius: float, enough: float, watch: Watch) -> InnerStep:
     """Solve the Newton equations to `FORCING`, inside a ball of the preconditioner's norm.
 
     Args:
         system: The equations.
-        right_hand_side: (m,) float32, minus the gradient.
         radius: Of the ball; may be infinite.
+        enough: Euclidean norm of the equations' residual that is small enough, however large it was.
         watch: Told of every iteration.
     """
-    r = right_hand_side
+    r = system.right_hand_side.clone()
     v = torch.zeros_like(r)
     z = system.precondition(r)
     p = z
@@ -145,18 +154,18 @@ def conjugate_gradients(system: NewtonSystem, right_hand_side: Tensor, radius: f
             reach = radius if radius < math.inf else 2 * math.sqrt(max(vMv, rz_0))
             tau = _to_boundary(pMp, vMp, vMv - reach * reach)
             return InnerStep(v + tau * p, decrease + tau * rz - 0.5 * tau * tau * pHp, reach, True, iteration, least)
-        v = v + alpha * p
-        r = r - alpha * Hp
+        v.add_(p, alpha=alpha)
+        r.sub_(Hp, alpha=alpha)
         decrease += 0.5 * alpha * rz
         vMv += 2 * alpha * vMp + alpha * alpha * pMp
         z = system.precondition(r)
         rz, rz_before = _dot(r, z), rz
-        if rz <= FORCING * FORCING * rz_0:
+        if rz <= FORCING * FORCING * rz_0 or float(r.norm()) <= enough:
             break
         beta = rz / rz_before
         vMp = beta * (vMp + alpha * pMp)
         pMp = rz + beta * beta * pMp
-        p = z + beta * p
+        p = torch.add(z, p, alpha=beta)
     return InnerStep(v, decrease, math.sqrt(vMv), False, iteration, least)
 
 
@@ -183,4 +192,4 @@ def _to_boundary(a: float, b: float, c: float) -> float:
 
 
 def _dot(a: Tensor, b: Tensor) -> float:
-    return float((a * b).sum(dtype=torch.float64))
+    return float(torch.dot(a, b))

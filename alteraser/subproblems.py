@@ -7,6 +7,7 @@ For row r with entries D_r over the columns' factors c:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alteraser.pattern import Pattern, gram_matrices, with_zero_row
+from alteraser.inverse import inverses
+from alteraser.pattern import Bucket, Pattern, gram_matrices, with_zero_row
 
 
 class Subproblems:
@@ -47,14 +49,31 @@ class Subproblems:
         """
         factors = with_zero_row(other.float())
         solved = blocks.clone()
-        shared = self.alpha0 * factors.T @ factors
-        for bucket in self.pattern.buckets(factors.shape[1], rows):
-            matrices = gram_matrices(bucket, factors) + shared  # (B, d, d)
-            matrices.diagonal(dim1=1, dim2=2).add_(self.l2[bucket.rows, None])
+        for bucket, matrices in self._matrices(factors, rows):
             sums = factors[bucket.columns].sum(dim=1)  # (B, d)
             lower = torch.linalg.cholesky(matrices)
             solved[bucket.rows] = torch.cholesky_solve(sums[:, :, None], lower)[:, :, 0].double()
         return solved
+
+    def inverses(self, other: Tensor) -> Tensor:
+        """Return the inverse of every row's matrix, (n_rows, d, d) float32.
+
+        Args:
+            other: (n_columns, d) float32, the columns' factors.
+        """
+        d = other.shape[1]
+        all_rows = other.new_empty(self.pattern.n_rows, d, d)
+        for bucket, matrices in self._matrices(with_zero_row(other), None):
+            all_rows[bucket.rows] = matrices
+        return inverses(all_rows)
+
+    def _matrices(self, factors: Tensor, rows: NDArray[np.int64] | None) -> Iterator[tuple[Bucket, Tensor]]:
+        """Yield the rows' matrices (B, d, d), bucket by bucket."""
+        shared = self.alpha0 * factors.T @ factors
+        for bucket in self.pattern.buckets(factors.shape[1], rows):
+            matrices = gram_matrices(bucket, factors) + shared  # (B, d, d)
+            matrices.diagonal(dim1=1, dim2=2).add_(self.l2[bucket.rows, None])
+            yield bucket, matrices
 
     def typical(self, other: Tensor) -> TypicalInverse:
         """Return the inverse of the sub-problems' matrices with every row's entries taken to be typical ones.

@@ -26,7 +26,7 @@ from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
 from alteraser.interactions import Csr, Interactions
 from alteraser.model import Hyperparameters, NewtonSystem, Objective, Parameters, Side, sum_of_squares
 from alteraser.pattern import Pattern
-from alteraser.rotations import Rotations
+from alteraser.schur import SchurComplement, SideState
 from alteraser.subproblems import Subproblems
 
 
@@ -141,57 +141,39 @@ class WmfObjective:
             return replace(at, users=self._users.solve(at.users, at.items, rows))
         return replace(at, items=self._items.solve(at.items, at.users, rows))
 
-    def linearise(self, at: Parameters) -> NewtonSystem:
-        """Return the Newton equations at ``at``; see `Objective`."""
+    def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
+        """Return the Newton equations with the side of fewer rows eliminated; see `Objective`."""
         self.passes += 1
-        return WmfNewton(at, self._users, self._items, self._item_order)
+        return WmfNewton(
+            SideState(self._users, at.users, gradient.users),
+            SideState(self._items, at.items, gradient.items),
+            self._item_order,
+            near if isinstance(near, WmfNewton) else None,
+        )
 
     def _l2(self, at: Parameters) -> tuple[Tensor, Tensor]:
         return self._users.l2[:, None] * at.users, self._items.l2[:, None] * at.items
 
 
-class WmfNewton:
-    """The Newton equations of f at one iterate, in float32; see `NewtonSystem`.
+class WmfNewton(SchurComplement):
+    """The Newton equations of f at one iterate; see `NewtonSystem`."""
 
-    For a direction (U, V), with ``t = p.v + u.q`` the change of a pair's score and ``x = p.q`` the score itself, row u
-    of the Hessian's product is
+    def __init__(self, users: SideState, items: SideState, item_order: Tensor, near: WmfNewton | None) -> None:
+        self._eliminates_users = len(users.factors) <= len(items.factors)
+        if self._eliminates_users:
+            super().__init__(eliminated=users, kept=items, kept_order=item_order, near=near)
+        else:
+            super().__init__(eliminated=items, kept=users, kept_order=_inverse(item_order), near=near)
 
-        sum_D [t q + (x - 1) v]  +  alpha0 sum_all [t q + x v]  +  l2_u u
+    def expand(self, v: Tensor) -> Parameters:
+        """Return the full step; see `NewtonSystem`."""
+        eliminated, kept = self.steps(v)
+        users, items = (eliminated, kept) if self._eliminates_users else (kept, eliminated)
+        return Parameters(users, items, users.new_zeros(0))
 
-    and likewise for items. One product costs two samplings and four weighted sums over the interactions. The
-    preconditioner is block diagonal, from the sub-problems, with rotations taken out.
-    """
 
-    def __init__(self, at: Parameters, users: Subproblems, items: Subproblems, item_order: Tensor) -> None:
-        self._by_user, self._by_item = users.pattern, items.pattern
-        self._order = item_order
-        self._alpha0 = users.alpha0
-        self._l2_users, self._l2_items = users.l2.float()[:, None], items.l2.float()[:, None]
-        self._P, self._Q = at.users.float(), at.items.float()
-        self._PtP, self._QtQ = self._P.T @ self._P, self._Q.T @ self._Q
-        self._errors = (self._by_user.sample(at.users, at.items) - 1).float()
-        self._errors_by_item = self._errors[item_order]
-        self._typical_users, self._typical_items = users.typical(at.items), items.typical(at.users)
-        self._rotations = Rotations(self._P, self._Q)
-
-    def multiply(self, v: Tensor) -> Tensor:
-        """Return the exact Hessian times ``v``; see `NewtonSystem`."""
-        U, V = self._sides(v)
-        P, Q = self._P, self._Q
-        change = self._by_user.sample(P, V) + self._by_user.sample(U, Q)  # (nnz,)
-        QtV, PtU = Q.T @ V, P.T @ U
-        users = self._by_user.weighted_sum(change, Q) + self._by_user.weighted_sum(self._errors, V)
-        items = self._by_item.weighted_sum(change[self._order], P)
-        items += self._by_item.weighted_sum(self._errors_by_item, U)
-        users += self._alpha0 * (U @ self._QtQ + P @ (QtV + QtV.T)) + self._l2_users * U
-        items += self._alpha0 * (V @ self._PtP + Q @ (PtU + PtU.T)) + self._l2_items * V
-        return torch.cat([users.reshape(-1), items.reshape(-1)])
-
-    def precondition(self, r: Tensor) -> Tensor:
-        """Return the block sub-problems' typical inverses times ``r``, without rotations; see `NewtonSystem`."""
-        U, V = self._rotations.remove(*self._sides(r))
-        U, V = self._rotations.remove(self._typical_users.times(U), self._typical_items.times(V))
-        return torch.cat([U.reshape(-1), V.reshape(-1)])
-
-    def _sides(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        return v[: self._P.numel()].view_as(self._P), v[self._P.numel() :].view_as(self._Q)
+def _inverse(order: Tensor) -> Tensor:
+    """Return the inverse of a permutation."""
+    inverse = torch.empty_like(order)
+    inverse[order] = torch.arange(len(order), device=order.device)
+    return inverse

@@ -2,7 +2,7 @@
 
     python -m benchmarks.calibration --data ml-1m/ratings.tsv --json calibration.json
 
-The oracle of each deletion is the same objective solved to 1e-9; a test compares it with cold retrains.
+The oracle of each deletion is the same objective solved to 1e-6 of the gradient left behind; a test compares it with cold retrains.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from alteraser.snapshot import Snapshot
 from benchmarks.evidence import pin_threads, print_table, provenance, write_json
 from benchmarks.models import PARENT_DIGEST, carried_over, random_users, trained_snapshot
 
-ORACLE_TOLERANCE = 1e-9
-TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)
+ORACLE_TOLERANCE = 1e-6
+TOLERANCES = (1e-1, 3e-2, 2e-2, 1e-2, 1e-3)
 
 
 def deletions_of(data: Interactions, draws: int) -> Iterator[tuple[str, Deletions]]:

@@ -148,7 +148,7 @@ class Replica:
 
     def recommend(self, live: Live, user: str, query: Query) -> list[Recommended]:
         """What to show a user. Whoever is erased, suppressed or was never seen gets what is popular."""
-        row = live.users.row(user)
+        row = live.row_of(user)
         is_suppressed = self._pseudonyms.user(user) in self._suppressions.users
         known = None if is_suppressed or not self.in_touch else row
         return live.recommend(known, query, self._is_hidden, len(self._suppressions.items))

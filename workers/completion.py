@@ -30,7 +30,10 @@ def complete_ready(workbench: Workbench) -> int:
     for model, digest in doomed:
         _destroy(workbench, model, digest)
     destroy_orphans(workbench)
-    return sum(_complete(workbench, request_id) for request_id in ready)
+    n_completed = sum(_complete(workbench, request_id) for request_id in ready)
+    if n_completed:
+        workbench.doorbell.hint()  # their suppression is lifted
+    return n_completed
 
 
 def _destroy(workbench: Workbench, model: str, digest: str) -> None:

@@ -64,16 +64,12 @@ def test_forgetting_equals_forgetting_in_a_set(data: Interactions, forgotten: De
 
 
 @given(matrices, deletions, deletions)
-def test_forgetting_in_two_steps_is_forgetting_both(
-    data: Interactions, first: Deletions, second: Deletions
-) -> None:
+def test_forgetting_in_two_steps_is_forgetting_both(data: Interactions, first: Deletions, second: Deletions) -> None:
     assert data.without(first).without(second).digest() == data.without(first | second).digest()
 
 
 @given(matrices, deletions, deletions)
-def test_the_order_of_forgetting_does_not_matter(
-    data: Interactions, first: Deletions, second: Deletions
-) -> None:
+def test_the_order_of_forgetting_does_not_matter(data: Interactions, first: Deletions, second: Deletions) -> None:
     assert data.without(first).without(second).digest() == data.without(second).without(first).digest()
 
 

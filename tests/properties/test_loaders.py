@@ -20,9 +20,7 @@ Row = tuple[str, str, float, int]
 
 int64s = st.integers(-(2**63), 2**63 - 1)
 numerals = st.integers(0, 10**12).map(str)
-printable = st.text(
-    st.characters(exclude_categories=["C", "Z"], exclude_characters='"'), min_size=1, max_size=6
-)
+printable = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='"'), min_size=1, max_size=6)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -82,12 +80,8 @@ def test_adjacency_round_trips(items_of: dict[str, list[str]]) -> None:
     assert list(zip(log.users, log.items, strict=True)) == expected
 
 
-@given(
-    rows(numerals), st.sampled_from(["1\t2\t3\n", "1\t2\tthree\t4\n", "\t2\t3\t4\n", "1 2 3 4\n"]), st.data()
-)
-def test_a_malformed_line_is_found_wherever_it_stands(
-    found: list[Row], malformed: str, data: st.DataObject
-) -> None:
+@given(rows(numerals), st.sampled_from(["1\t2\t3\n", "1\t2\tthree\t4\n", "\t2\t3\t4\n", "1 2 3 4\n"]), st.data())
+def test_a_malformed_line_is_found_wherever_it_stands(found: list[Row], malformed: str, data: st.DataObject) -> None:
     lines = _text(found, "\t").splitlines(keepends=True)
     place = data.draw(st.integers(0, len(lines)))
     lines.insert(place, malformed)

@@ -16,33 +16,49 @@ DATA = small_data()
 
 
 class Diagonal:
-    """The Newton equations of a diagonal Hessian."""
+    """The Newton equations of a diagonal Hessian; nothing eliminated, no preconditioner."""
 
-    def __init__(self, *diagonal: float) -> None:
+    eliminated_decrease = 0.0
+
+    def __init__(self, diagonal: list[float], right_hand_side: list[float]) -> None:
         self._diagonal = torch.tensor(diagonal)
+        self.right_hand_side = torch.tensor(right_hand_side)
 
     def multiply(self, v: Tensor) -> Tensor:
         return self._diagonal * v
 
     def precondition(self, r: Tensor) -> Tensor:
-        return r
+        return r.clone()
+
+    def expand(self, v: Tensor) -> Parameters:
+        return Parameters(v.double()[None], torch.zeros(0, 1).double(), torch.zeros(0).double())
+
+
+ANYWHERE = float("inf")
 
 
 def test_conjugate_gradients_solve_a_quadratic() -> None:
-    step = conjugate_gradients(Diagonal(1.0, 2.0), torch.tensor([3.0, 3.0]), radius=float("inf"), watch=silent)
+    system = Diagonal([1.0, 2.0], [3.0, 3.0])
+    step = conjugate_gradients(system, ANYWHERE, enough=0.0, watch=silent)
     torch.testing.assert_close(step.v, torch.tensor([3.0, 1.5]), rtol=0.1, atol=0.1)
     v = step.v.double()
     assert step.decrease == pytest.approx(float((3 * v).sum() - 0.5 * (torch.tensor([1.0, 2.0]) * v * v).sum()))
+    assert not step.bounded
+
+
+def test_conjugate_gradients_stop_where_the_residual_is_small_enough() -> None:
+    system = Diagonal([1.0, 2.0], [3.0, 3.0])
+    assert conjugate_gradients(system, ANYWHERE, enough=2.0, watch=silent).iterations == 1
 
 
 def test_a_step_ends_at_the_trust_region() -> None:
-    step = conjugate_gradients(Diagonal(1.0, 2.0), torch.tensor([3.0, 3.0]), radius=0.5, watch=silent)
+    step = conjugate_gradients(Diagonal([1.0, 2.0], [3.0, 3.0]), radius=0.5, enough=0.0, watch=silent)
     assert step.bounded
     assert float(step.v.norm()) == pytest.approx(0.5)
 
 
 def test_negative_curvature_is_followed_to_the_boundary() -> None:
-    step = conjugate_gradients(Diagonal(1.0, -1.0), torch.tensor([0.1, 3.0]), radius=10.0, watch=silent)
+    step = conjugate_gradients(Diagonal([1.0, -1.0], [0.1, 3.0]), radius=10.0, enough=0.0, watch=silent)
     assert step.bounded
     assert step.least_curvature < 0
     assert float(step.v.norm()) == pytest.approx(10.0, rel=1e-5)

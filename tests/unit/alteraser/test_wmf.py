@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd.functional import hvp
+from torch.autograd.functional import hessian
 
 from alteraser.deletions import Deletions
 from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter, UnknownKind
+from alteraser.interactions import Interactions
+from alteraser.inverse import inverses
 from alteraser.kinds import kind
 from alteraser.model import Parameters
 from alteraser.rotations import Rotations
 from alteraser.subproblems import TypicalInverse
+from alteraser.train import train
 from alteraser.wmf import Wmf
 from tests.unit.alteraser.small_model import GIVEN, dense_value, objective_over, random_parameters, small_data
 
@@ -22,8 +25,12 @@ H = Wmf().hyperparameters(GIVEN, DATA)
 
 
 def dense_of_vector(v: Tensor) -> Tensor:
-    split = DATA.n_users * GIVEN_D
-    return dense_value(DATA, H, v[:split].view(-1, GIVEN_D), v[split:].view(-1, GIVEN_D))
+    return dense_value(DATA, H, *as_factors(DATA, v))
+
+
+def as_factors(data: Interactions, v: Tensor) -> tuple[Tensor, Tensor]:
+    split = data.n_users * GIVEN_D
+    return v[:split].view(-1, GIVEN_D), v[split:].view(-1, GIVEN_D)
 
 
 GIVEN_D = int(GIVEN["d"])
@@ -43,21 +50,56 @@ def test_the_objective_and_its_gradient_are_the_dense_ones() -> None:
     torch.testing.assert_close(as_vector(gradient), expected_gradient, rtol=1e-11, atol=1e-11)
 
 
-def test_the_product_with_the_hessian_is_the_dense_one() -> None:
+@pytest.mark.parametrize("data", [DATA, small_data(n_users=30, n_items=40)], ids=["more users", "more items"])
+def test_the_newton_equations_are_the_dense_ones_with_the_smaller_side_eliminated(data: Interactions) -> None:
+    at = random_parameters(data)
+    objective = objective_over(data)
+    _, gradient = objective.value_and_gradient(at)
+    system = objective.linearise(at, gradient, None)
+
+    def value(v: Tensor) -> Tensor:
+        return dense_value(data, Wmf().hyperparameters(GIVEN, data), *as_factors(data, v))
+
+    full = hessian(value, as_vector(at))  # type: ignore[no-untyped-call]
+    users = torch.arange(data.n_users * GIVEN_D)
+    items = torch.arange(len(users), len(full))
+    e, k = (users, items) if len(users) <= len(items) else (items, users)
+    pull = full[k][:, e] @ torch.linalg.inv(full[e][:, e])
+    schur = full[k][:, k] - pull @ full[e][:, k]
+    g = as_vector(gradient)
+    v = torch.randn(len(k), generator=torch.Generator().manual_seed(5))
+    product = system.multiply(v).double()
+    torch.testing.assert_close(product, schur @ v.double(), rtol=1e-3, atol=1e-4 * float(schur.norm()))
+    torch.testing.assert_close(system.right_hand_side.double(), pull @ g[e] - g[k], rtol=1e-3, atol=1e-3)
+    assert system.eliminated_decrease == pytest.approx(
+        float(0.5 * g[e] @ torch.linalg.solve(full[e][:, e], g[e])), 1e-4
+    )
+    step = as_vector(system.expand(torch.linalg.solve(schur, pull @ g[e] - g[k]).float()))
+    torch.testing.assert_close(full @ step, -g, rtol=0, atol=1e-3 * float(g.norm()))
+
+
+def test_equations_from_near_by_reuse_only_what_is_costly() -> None:
     at = random_parameters(DATA)
-    direction = torch.randn(as_vector(at).shape, generator=torch.Generator().manual_seed(5))
-    _, expected = hvp(dense_of_vector, as_vector(at), direction.double())  # type: ignore[no-untyped-call]
-    product = objective_over(DATA).linearise(at).multiply(direction)
-    torch.testing.assert_close(product.double(), expected, rtol=1e-4, atol=1e-4 * float(expected.norm()) / 20)
+    objective = objective_over(DATA)
+    _, gradient = objective.value_and_gradient(at)
+    afresh = objective.linearise(at, gradient, None)
+    reused = objective.linearise(at, gradient, afresh)
+    v = torch.randn_like(afresh.right_hand_side)
+    torch.testing.assert_close(reused.multiply(v), afresh.multiply(v))
+
+
+@pytest.mark.parametrize("d", [1, 7, 16, 33, 64])
+def test_inverses_by_halving_are_inverses(d: int) -> None:
+    X = torch.randn(5, d, 2 * d, dtype=torch.float64, generator=torch.Generator().manual_seed(d))
+    matrices = X @ X.mT / d + torch.eye(d)
+    torch.testing.assert_close(inverses(matrices) @ matrices, torch.eye(d, dtype=torch.float64).expand(5, d, d))
 
 
 def test_the_l2_part_of_the_gradient_is_what_is_left_when_the_data_part_is_taken_away() -> None:
     at = random_parameters(DATA)
     v = as_vector(at).requires_grad_()
     no_l2 = {**H, "reg": 0.0}
-    data_part = dense_value(
-        DATA, no_l2, v[: at.users.numel()].view(-1, GIVEN_D), v[at.users.numel() :].view(-1, GIVEN_D)
-    )
+    data_part = dense_value(DATA, no_l2, *as_factors(DATA, v))
     (gradient,) = torch.autograd.grad(dense_of_vector(v) - data_part, v)
     assert objective_over(DATA).gradient_scale(at) == pytest.approx(float(gradient.norm()), rel=1e-12)
 
@@ -98,26 +140,38 @@ def test_a_row_without_interactions_weighs_nothing() -> None:
     assert with_row == pytest.approx(without_row, rel=1e-14)
 
 
-def test_rotating_both_factor_matrices_changes_neither_the_objective_nor_meets_the_gradient() -> None:
+def test_rotating_both_factor_matrices_leaves_the_objective_as_it_is() -> None:
     at = random_parameters(DATA)
-    W = torch.randn(GIVEN_D, GIVEN_D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    R = torch.linalg.matrix_exp(W - W.T)
+    R = torch.linalg.matrix_exp(antisymmetric(torch.float64))
     objective = objective_over(DATA)
-    value, gradient = objective.value_and_gradient(at)
+    value, _ = objective.value_and_gradient(at)
     rotated, _ = objective.value_and_gradient(Parameters(at.users @ R, at.items @ R, at.shared))
     assert rotated == pytest.approx(value, rel=1e-13)
-    rotations = Rotations(at.users.float(), at.items.float())
-    U, V = rotations.remove(gradient.users.float(), gradient.items.float())
-    torch.testing.assert_close(U.double(), gradient.users, rtol=0, atol=1e-5 * gradient.norm())
-    torch.testing.assert_close(V.double(), gradient.items, rtol=0, atol=1e-5 * gradient.norm())
 
 
-def test_a_rotation_is_removed_entirely() -> None:
+def test_rotations_are_flat_at_a_minimum_and_left_out_of_every_direction() -> None:
+    trained = train("wmf", GIVEN, DATA, seed=0).parameters
+    objective = objective_over(DATA)
+    _, gradient = objective.value_and_gradient(trained)
+    system = objective.linearise(trained, gradient, None)
+    rotation = (trained.users.float() @ antisymmetric(torch.float32)).reshape(-1)
+    assert float(system.multiply(rotation).norm()) < 1e-3 * float(rotation.norm())
+    assert float(system.precondition(rotation).norm()) < 1e-4 * float(rotation.norm())
+
+
+def test_only_rotations_are_removed() -> None:
     at = random_parameters(DATA)
-    W = torch.randn(GIVEN_D, GIVEN_D, generator=torch.Generator().manual_seed(3))
-    P, Q = at.users.float(), at.items.float()
-    U, V = Rotations(P, Q).remove(P @ (W - W.T), Q @ (W - W.T))
-    assert float(U.norm() + V.norm()) < 1e-4 * float((P @ (W - W.T)).norm())
+    K, V = at.users.float(), torch.randn(DATA.n_users, GIVEN_D, generator=torch.Generator().manual_seed(8))
+    rotations = Rotations(K)
+    once = rotations.remove(V)
+    torch.testing.assert_close(rotations.remove(once), once, rtol=0, atol=1e-5)
+    torch.testing.assert_close(rotations.remove(V + K @ antisymmetric(torch.float32)), once, rtol=0, atol=1e-4)
+    torch.testing.assert_close(K.T @ once, (K.T @ once).T, rtol=0, atol=1e-4)  # orthogonal to every rotation
+
+
+def antisymmetric(dtype: torch.dtype) -> Tensor:
+    W = torch.randn(GIVEN_D, GIVEN_D, dtype=dtype, generator=torch.Generator().manual_seed(3))
+    return W - W.T
 
 
 def test_the_typical_inverse_is_exact_for_a_pencil() -> None:
