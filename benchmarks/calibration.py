@@ -2,7 +2,8 @@
 
     python -m benchmarks.calibration --data ml-1m/ratings.tsv --json calibration.json
 
-The oracle of each deletion is the same objective solved to 1e-6 of the gradient left behind; a test compares it with cold retrains.
+The oracle of each deletion is the same objective solved to 1e-6 of the gradient left behind; a test compares such an
+oracle with a cold retrain.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m benchmarks.latency --dataset ml-1m --deletions 30 --json latency.json
 
-Runs the whole system (PostgreSQL, Valkey, worker, beat, web), trains the shipped defaults, deletes users drawn at random
-and prints the 50th and 95th percentiles of each clock since the recording. Every time is the database's.
+Runs the whole system (PostgreSQL, Valkey, worker, beat, web), trains, deletes users drawn at random and prints the 50th
+and 95th percentiles of each clock since the recording. Every time is the database's.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ class WorkerSettings(SharedSettings):
     """Seconds between two sweeps: how long a lost doorbell or an expired lease goes unnoticed."""
 
     worker_tolerance: float = Field(default=1e-2, gt=0, lt=1)
-    """Gradient norm at which a child counts as unlearned, relative to what the deletion left behind. At the default at
-    most 1 % of what the deleted data did to the scores is left (`benchmarks.calibration`); smaller is more exact and takes
-    longer: 1e-6 suits an audit."""
+    """Gradient norm at which a child counts as unlearned, relative to what the deletion left behind. At the default
+    at most 1 % of what the deleted data did to the scores is left (`benchmarks.calibration`). Smaller is more exact
+    and takes longer; 1e-6 suits an audit."""
 
     worker_accuracy_bound: float = Field(default=0.02, ge=0, le=1)
     """Largest fall of training Recall@10, in recall points, from parent to child. A larger fall makes the run
