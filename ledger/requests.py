@@ -231,7 +231,8 @@ def _insert(session: Session, new: NewRequest, sequence: int, digests: _Digests)
             sequence=sequence,
             reason=new.reason,
             state="pending",
-            due_at=func.clock_timestamp() + timedelta(days=new.due_days),
+            recorded_at=func.statement_timestamp(),
+            due_at=func.statement_timestamp() + timedelta(days=new.due_days),
         )
         .returning(DeletionRequest.id)
     ).scalar_one()

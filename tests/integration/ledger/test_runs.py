@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from alteraser.deletions import Deletions
 from ledger import runs, sweep
@@ -350,3 +350,13 @@ def test_errors_of_the_database_do_not_repeat_what_was_sent(scene: Scene) -> Non
     with pytest.raises(Exception, match="division by zero") as refused:
         scene.sql("SELECT 1 / 0 WHERE 'a-secret-name' <> :name", name="another-secret-name")
     assert "another-secret-name" not in str(refused.value)
+
+
+def test_a_lease_needs_no_plan_of_its_own_values(scene: Scene) -> None:
+    """A long-lived connection plans its prepared statements once, for every value of their parameters."""
+    scene.train()
+    scene.record("anna")
+    with unit_of_work(scene.database) as session:
+        session.connection().connection.driver_connection.prepare_threshold = 0  # type: ignore[union-attr]
+        session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        assert runs.lease(session, "main", "worker", 30) is not None
