@@ -59,7 +59,7 @@ class SchurComplement:
         self._l2_k = kept.subproblems.l2.float()[:, None]
         self._E, self._K = eliminated.factors.float(), kept.factors.float()
         self._EtE = self._E.T @ self._E
-        self._errors_e = (self._by_e.sample(eliminated.factors, kept.factors) - 1).float()  # (nnz,)
+        self._errors_e = self._by_e.sample(self._E, self._K) - 1  # (nnz,)
         self._errors_k = self._errors_e[kept_order]
         self._inverses: Tensor = near._inverses if near else eliminated.subproblems.inverses(self._K)
         self._typical = kept.subproblems.typical(eliminated.factors)
