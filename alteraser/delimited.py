@@ -144,8 +144,8 @@ FITS: Mapping[str, Callable[[str], bool]] = {
     "time": _is_int64,
 }
 REASONS = {
-    "user": "the user is empty or holds a NUL",
-    "item": "the item is empty or holds a NUL",
+    "user": "the user is empty, longer than 256 characters or holds a NUL",
+    "item": "the item is empty, longer than 256 characters or holds a NUL",
     "rating": "the rating is not a finite number",
     "time": "the time is not a whole number",
 }

@@ -62,6 +62,11 @@ def sweep(parent: Path, older_than: int) -> int:
     return sum(not path.exists() for path in leftovers)
 
 
+def has_leftovers(parent: Path) -> bool:
+    """Whether a folder being written or removed, or left over from that, lies below `parent`."""
+    return bool(_temporary(parent))
+
+
 def fsync_folder(folder: Path) -> None:
     """Make the folder's list of names durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

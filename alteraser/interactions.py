@@ -196,9 +196,9 @@ class Interactions:
     def without(self, deletions: Deletions) -> Interactions:
         """What is kept when these are forgotten.
 
-        The ids of erased users and items leave the vocabularies too: an id is data. The rest keeps its order.
-        A user or item that only loses interactions keeps its row, if need be an empty one. Unknown ids are
-        ignored; where nothing is left to forget the answer is this very object.
+        The ids of erased users and items leave the vocabularies too, and so do those of users and items that
+        this leaves without any interaction: an id is data. The rest keeps its order. Unknown ids are ignored;
+        where nothing is left to forget the answer is this very object.
         """
         gone_users = self.users.rows(deletions.subjects)
         gone_items = self.items.rows(deletions.items)
@@ -206,7 +206,19 @@ class Interactions:
         kept[self._positions(gone_users, gone_items, deletions.pairs)] = False
         if kept.all() and not len(gone_users) and not len(gone_items):
             return self
-        return self._restricted(kept, _all_but(gone_users, self.n_users), _all_but(gone_items, self.n_items))
+        lost_by = np.searchsorted(self.by_user.indptr, np.flatnonzero(~kept), side="right") - 1
+        kept_users = _still_met(self.by_user.counts, lost_by) & _all_but(gone_users, self.n_users)
+        kept_items = _still_met(self.by_item.counts, self.by_user.indices[~kept]) & _all_but(gone_items, self.n_items)
+        return self._restricted(kept, kept_users, kept_items)
+
+    def over(self, users: Vocabulary, items: Vocabulary) -> Interactions:
+        """The interactions whose user and item are in these vocabularies, as a matrix over them."""
+        new_user = np.array([-1 if (row := users.row(id)) is None else row for id in self.users.ids], dtype=np.int64)
+        new_item = np.array([-1 if (row := items.row(id)) is None else row for id in self.items.ids], dtype=np.int64)
+        user_rows = np.repeat(new_user, self.by_user.counts)
+        item_rows = new_item[self.by_user.indices]
+        known = (user_rows >= 0) & (item_rows >= 0)
+        return Interactions.from_rows(users, items, user_rows[known], item_rows[known])
 
     def digest(self) -> str:
         """SHA-256, in hex, of the ids in their order and the pairs; equal exactly where the content is."""
@@ -254,6 +266,12 @@ def _factorise(ids: IdColumn) -> tuple[NDArray[np.int64], Vocabulary]:
 def _indptr(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where each row starts, and the end, shape (n_rows + 1,)."""
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+
+
+def _still_met(counts: NDArray[np.int64], lost: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which rows have an entry left, or had none before, when each row in `lost` loses one; shape of `counts`."""
+    still_met: NDArray[np.bool_] = (counts == 0) | (counts > np.bincount(lost, minlength=len(counts)))
+    return still_met
 
 
 def _all_but(rows: NDArray[np.int64], n_rows: int) -> NDArray[np.bool_]:

@@ -62,7 +62,7 @@ def _ids(path: Path, role: str, column: pa.ChunkedArray) -> NDArray[np.object_]:
     values = ids(column.cast(value_type).cast(pa.string()))
     if not ids_are_sound(values):
         first = next(row for row, id in enumerate(values, start=1) if not id_is_sound(id))
-        raise MalformedLine(path, first, f"the {role} is empty or holds a NUL")
+        raise MalformedLine(path, first, f"the {role} is empty, longer than 256 characters or holds a NUL")
     return values
 
 

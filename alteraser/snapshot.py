@@ -144,6 +144,11 @@ def sweep_temporary(root: Path, older_than: int) -> int:
     return durable.sweep(root, older_than)
 
 
+def has_temporary(root: Path) -> bool:
+    """Whether something half written or half destroyed lies in the folder of snapshots."""
+    return durable.has_leftovers(root)
+
+
 def _contents(snapshot: Snapshot) -> dict[str, bytes]:
     """The bytes of each data file, by name."""
     data, parameters = snapshot.interactions, snapshot.parameters

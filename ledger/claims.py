@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -73,7 +71,6 @@ def _model(asked: RequestModel, run: Run | None, model: Model) -> dict[str, Any]
         "parent": run.parent,
         "child": asked.child,
         "version": asked.version,
-        "parameters_digest": _digest(model.hyperparameters),
         "report": run.report,
     }
 
@@ -95,11 +92,6 @@ def _destroyed(session: Session, request: DeletionRequest) -> list[dict[str, Any
         }
         for snapshot in gone
     ]
-
-
-def _digest(parameters: Mapping[str, Any]) -> str:
-    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _spelled(moment: datetime | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, func, insert, select, text, update
@@ -22,6 +24,7 @@ from ledger.states import is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
 
 Purpose = Literal["unlearn", "train"]
+DueRequest: TypeAlias = Row[UUID, str, str | None, dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     if pointer is None or (pointer.current is None and purpose == "unlearn"):
         return None
     expire(session, model)
-    due = _due(session, model)
+    due = _still_open(session, _due(session, model))
     if not due and purpose == "unlearn":
         return None
     run_id = _begin(session, pointer, owner, lease_s, purpose)
@@ -149,7 +152,8 @@ def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: di
     _point(session, lease.model, child, version)
     interactions.delete_rows(session, lease.deletions)
     _satisfy(session, lease, child, version)
-    _end(session, lease.run_id, state="published", child=child.digest, residual=child.residual, report=report)
+    described = {**report, "parameters_digest": _digest(child.hyperparameters)}
+    _end(session, lease.run_id, state="published", child=child.digest, residual=child.residual, report=described)
     return version
 
 
@@ -170,7 +174,7 @@ def fail(session: Session, lease: Lease, reason: str) -> None:
     _end(session, lease.run_id, state="failed", failure=reason)
 
 
-def _due(session: Session, model: str) -> Sequence[Row[UUID, str, str | None, dict[str, Any] | None]]:
+def _due(session: Session, model: str) -> Sequence[DueRequest]:
     """Lock what the model owes and whose pause is over, oldest first, past what a cancellation holds."""
     return session.execute(
         select(DeletionRequest.id, DeletionRequest.kind, DeletionRequest.subject, DeletionRequest.payload)
@@ -179,6 +183,17 @@ def _due(session: Session, model: str) -> Sequence[Row[UUID, str, str | None, di
         .order_by(DeletionRequest.sequence)
         .with_for_update(of=RequestModel, skip_locked=True)
     ).all()
+
+
+def _still_open(session: Session, due: Sequence[DueRequest]) -> Sequence[DueRequest]:
+    """Those that were not cancelled between being read and being locked; they stay locked."""
+    request_ids = [request.id for request in due]
+    lock_in_order(session, request_ids)
+    still_open = select(DeletionRequest.id).where(
+        among(DeletionRequest.id, request_ids), DeletionRequest.state.in_(OPEN_STATES)
+    )
+    kept = set(session.scalars(still_open))
+    return [request for request in due if request.id in kept]
 
 
 def _begin(session: Session, pointer: Model, owner: str, lease_s: float, purpose: Purpose) -> UUID | None:
@@ -207,7 +222,6 @@ def _take(session: Session, model: str, run_id: UUID, request_ids: Sequence[UUID
         .where(RequestModel.model == model, among(RequestModel.request_id, request_ids))
         .values(state="leased", run_id=run_id)
     )
-    lock_in_order(session, request_ids)
     session.execute(
         update(DeletionRequest)
         .where(among(DeletionRequest.id, request_ids))
@@ -297,6 +311,11 @@ def _satisfy(session: Session, lease: Lease, child: PublishedSnapshot, version: 
         .returning(RequestModel.request_id)
     ).all()
     settle(session, satisfied)
+
+
+def _digest(hyperparameters: Mapping[str, Any]) -> str:
+    canonical = json.dumps(hyperparameters, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _end(session: Session, run_id: UUID, **outcome: Any) -> None:

@@ -84,11 +84,6 @@ class Live:
             popularity=data.by_item.counts / max(data.n_users, 1),
         )
 
-    def row_of(self, user: str) -> int | None:
-        """The row of a user; None for one of whom nothing is known, or nothing any more."""
-        row = self.users.row(user)
-        return row if row is not None and len(self.seen.row(row)) else None
-
     def recommend(
         self, row: int | None, query: Query, is_hidden: Callable[[str], bool], n_hidden: int
     ) -> list[Recommended]:

@@ -148,7 +148,7 @@ class Replica:
 
     def recommend(self, live: Live, user: str, query: Query) -> list[Recommended]:
         """What to show a user. Whoever is erased, suppressed or was never seen gets what is popular."""
-        row = live.row_of(user)
+        row = live.users.row(user)
         is_suppressed = self._pseudonyms.user(user) in self._suppressions.users
         known = None if is_suppressed or not self.in_touch else row
         return live.recommend(known, query, self._is_hidden, len(self._suppressions.items))
@@ -193,7 +193,9 @@ class Replica:
                 self._suppressions.learn(replicas.erasure_changes(session, self._suppressions.through))
                 news = _News(self._suppressions.through, self._read_pointers(session))
                 said = {model: self._acknowledged(session, model, news.through) for model in news.pointers}
-            self._said, self._pointers, self._contact_at = said, news.pointers, asked_at
+            # the ledger counts from the last acknowledgement, so this replica must not count from later
+            contact_at = min((each.at for each in said.values()), default=asked_at)
+            self._said, self._pointers, self._contact_at = said, news.pointers, contact_at
         return news
 
     def _read_pointers(self, session: Session) -> dict[str, Pointer]:

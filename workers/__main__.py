@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 
 import structlog
+from celery.beat import Service
 from celery.signals import setup_logging
 from pydantic import ValidationError
 
@@ -56,7 +58,12 @@ def _worker(settings: WorkerSettings) -> int:
 def _beat(settings: WorkerSettings) -> int:
     """Ring the sweep's doorbell until SIGTERM or SIGINT."""
     log.info("beat_started", every_s=settings.worker_sweep_s)
-    create_app(settings).Beat(quiet=True).run()
+    app = create_app(settings)
+    service = Service(app, scheduler_cls=app.conf.beat_scheduler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Celery's own handler raises SystemExit wherever the signal strikes, and is not always heard
+        signal.signal(number, lambda _number, _frame: service.stop())
+    service.start()
     return 0
 
 

@@ -30,6 +30,9 @@ def complete_ready(workbench: Workbench) -> int:
     for model, digest in doomed:
         _destroy(workbench, model, digest)
     destroy_orphans(workbench)
+    if snapshot.has_temporary(workbench.snapshots):
+        log.info("completion_deferred", reason="a folder is half written")  # it may hold the data; the sweep comes back
+        return 0
     n_completed = sum(_complete(workbench, request_id) for request_id in ready)
     if n_completed:
         workbench.doorbell.hint()  # their suppression is lifted

@@ -64,7 +64,7 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
     except LeaseLost:
         log.warning("run_lost", model=lease.model, run=str(lease.run_id))
         raise
-    except Exception as error:
+    except BaseException as error:  # a Ctrl-C, too, must not leave a live run behind
         reason = _reason(error)
         log.exception("run_failed", model=lease.model, run=str(lease.run_id), reason=reason)
         with unit_of_work(workbench.database) as session:
@@ -72,7 +72,7 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
         raise
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The message of our own errors, which name nobody; only the class of any other."""
     ours = isinstance(error, AlteraserError | LedgerError | WorkerError)
     return str(error) if ours else type(error).__name__

@@ -24,7 +24,7 @@ def written(workbench: Workbench, child: Snapshot) -> Iterator[str]:
     digest = snapshot.write(workbench.snapshots, child)
     try:
         yield digest
-    except Exception:
+    except BaseException:
         discard(workbench, digest)
         raise
 

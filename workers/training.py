@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from alteraser.interactions import Interactions
+from alteraser.kinds import kind as kind_of
 from alteraser.model import Progress, Watch, silent
 from alteraser.snapshot import Snapshot
 from alteraser.train import Trained, train
@@ -50,6 +51,7 @@ def train_once(
         NothingToTrainOn: The ledger holds no interaction.
         NotConverged, NothingPassed: There is no snapshot to publish; the run is recorded as failed.
     """
+    kind_of(kind)  # before the ledger binds the name to it
     with unit_of_work(workbench.database) as session:
         runs.declare(session, model, kind)  # before the data is read: whatever is asked from now on asks this model too
     lease = take_lease(workbench, model, purpose="train")

@@ -163,7 +163,7 @@ class DeletionStatus(BaseModel):
     cancelled_at: datetime | None
     due_at: datetime
     overdue: bool
-    attempts: int = Field(description="How many runs have failed on it.")
+    attempts: int = Field(description="How many runs have taken it up, over all models.")
     failure: str | None = Field(description="Why the last run failed.")
     models: list[ModelProgress]
     links: Links

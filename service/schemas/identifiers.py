@@ -6,4 +6,6 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+from alteraser.arrow_columns import LONGEST_ID
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]+$")]

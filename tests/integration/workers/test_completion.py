@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from alteraser import snapshot
+from alteraser.durable import WRITING
 from ledger import completion, receipts, replicas, requests
 from ledger.database import unit_of_work
 from ledger.requests import RequestView
@@ -115,6 +116,20 @@ def test_no_receipt_is_signed_while_the_folder_of_a_killed_run_still_holds_the_d
     assert complete_ready(trained) == 1
     assert view(trained, request_id).state == "completed"
     assert orphan not in snapshot.digests(trained.snapshots)
+
+
+def test_no_receipt_is_signed_while_a_folder_is_half_written(
+    trained: Workbench, ask: Callable[..., UUID], swap: Callable[[], None]
+) -> None:
+    request_id = ask(user="7")
+    run_once(trained, MODEL)
+    swap()
+    half_written = trained.snapshots / f"{WRITING}killed"
+    half_written.mkdir()
+    assert complete_ready(trained) == 0
+    half_written.rmdir()
+    assert complete_ready(trained) == 1
+    assert view(trained, request_id).state == "completed"
 
 
 def test_with_two_models_a_request_is_done_when_both_are(

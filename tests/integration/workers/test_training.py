@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import delete
 
 from alteraser import snapshot
-from alteraser.errors import UnknownHyperparameter
+from alteraser.errors import UnknownHyperparameter, UnknownKind
 from alteraser.model import Progress
 from ledger import replicas, requests
 from ledger.database import unit_of_work
-from ledger.errors import ModelKindChanged
 from ledger.tables import Interaction, Model
 from workers.errors import ModelBusy, NothingToTrainOn
 from workers.leasing import take_lease
@@ -85,6 +84,17 @@ def test_a_training_that_failed_can_be_tried_again_at_once(workbench: Workbench)
     assert train_once(workbench, MODEL, given=SMALL)
 
 
-def test_a_name_keeps_its_kind(trained: Workbench) -> None:
-    with pytest.raises(ModelKindChanged):
-        train_once(trained, MODEL, kind="neumf")
+def test_a_name_is_not_bound_to_a_kind_that_does_not_exist(workbench: Workbench) -> None:
+    with pytest.raises(UnknownKind):
+        train_once(workbench, MODEL, kind="wfm")
+    with unit_of_work(workbench.database) as session:
+        assert session.get(Model, MODEL) is None
+
+
+def test_an_interrupted_training_leaves_no_live_run_behind(trained: Workbench) -> None:
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_once(trained, MODEL, given=SMALL, watch=interrupt)
+    assert train_once(trained, MODEL, given=SMALL)

@@ -42,24 +42,29 @@ def test_items_of_gives_ids_and_nothing_for_a_stranger() -> None:
     assert DATA.items_of("zoe") == []
 
 
-def test_an_erased_user_leaves_the_vocabulary_and_items_stay() -> None:
+def test_an_erased_user_leaves_the_vocabulary_with_the_items_nobody_else_met() -> None:
     kept = DATA.without(Deletions(subjects=frozenset({"bob"})))
     assert kept.users.ids == ("ann", "cid")
-    assert kept.items.ids == DATA.items.ids
+    assert kept.items.ids == ("tea", "ale", "rum")
     assert _lists(kept.by_user) == [[0, 1], [2]]
 
 
-def test_an_erased_item_leaves_the_vocabulary_and_its_user_keeps_an_empty_row() -> None:
+def test_an_erased_item_takes_along_a_user_who_met_nothing_else() -> None:
     kept = DATA.without(Deletions(items=frozenset({"rum"})))
     assert kept.items.ids == ("tea", "ale", "gin")
-    assert kept.users.ids == DATA.users.ids
-    assert _lists(kept.by_user) == [[0, 1], [1, 2], []]
+    assert kept.users.ids == ("ann", "bob")
+    assert _lists(kept.by_user) == [[0, 1], [1, 2]]
 
 
-def test_a_user_whose_every_pair_is_deleted_stays_with_an_empty_row() -> None:
+def test_a_user_whose_every_pair_is_deleted_leaves_with_the_items_nobody_else_met() -> None:
     kept = DATA.without(Deletions(pairs=frozenset({("bob", "ale"), ("bob", "gin")})))
-    assert (kept.users.ids, kept.items.ids) == (DATA.users.ids, DATA.items.ids)
-    assert kept.items_of("bob") == []
+    assert kept.users.ids == ("ann", "cid")
+    assert kept.items.ids == ("tea", "ale", "rum")
+
+
+def test_a_matrix_over_other_vocabularies_keeps_what_both_know() -> None:
+    kept = DATA.without(Deletions(subjects=frozenset({"bob"})))
+    assert DATA.over(kept.users, kept.items).digest() == kept.digest()
 
 
 def test_unknown_ids_and_pairs_are_ignored() -> None:

@@ -126,17 +126,14 @@ def test_solving_items_is_solving_users_of_the_transposed_data() -> None:
 
 
 def test_a_row_without_interactions_weighs_nothing() -> None:
-    erased = DATA.users.ids[4]
-    pairs = frozenset((erased, item) for item in DATA.items_of(erased))
-    emptied, dropped = (
-        DATA.without(Deletions(pairs=pairs)),
-        DATA.without(Deletions(subjects=frozenset([erased]))),
-    )
-    at = random_parameters(DATA)
+    dropped = DATA.without(Deletions(subjects=frozenset([DATA.users.ids[4]])))
+    emptied = dropped.over(DATA.users, dropped.items)
+    at = random_parameters(emptied)
     at.users[4] = 0.0
     kept = Parameters(torch.cat([at.users[:4], at.users[5:]]), at.items, at.shared)
     with_row, _ = objective_over(emptied, H).value_and_gradient(at)
     without_row, _ = objective_over(dropped, H).value_and_gradient(kept)
+    assert emptied.n_users == dropped.n_users + 1
     assert with_row == pytest.approx(without_row, rel=1e-14)
 
 

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alteraser.deletions import Deletions
 from alteraser.interactions import Interactions
 from alteraser.model import Parameters
 from alteraser.snapshot import Snapshot
@@ -51,14 +50,6 @@ def test_scores_are_the_models_for_the_known_and_shares_of_users_for_the_unknown
     unknown = LIVE.recommend(None, Query(n=1), lambda _: False, 0)
     assert [(shown.item, shown.score) for shown in known] == [("i3", 9.0)]
     assert [(shown.item, shown.score) for shown in unknown] == [("i1", 1.0)]
-
-
-def test_a_user_whose_every_interaction_was_forgotten_is_unknown() -> None:
-    data = Interactions.from_pairs(USERS, ITEMS).without(Deletions(pairs=frozenset([("cec", "i1")])))
-    live = Live.of("main", 2, "e" * 64, Snapshot("wmf", {}, LIVE.parameters, data, 6, parent=None, residual=0.0))
-    assert LIVE.row_of("cec") == 2
-    assert live.row_of("cec") is None
-    assert live.row_of("never seen") is None
 
 
 def test_the_unknown_get_the_popular_ones_with_equals_by_row() -> None:

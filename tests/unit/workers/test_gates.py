@@ -82,7 +82,7 @@ def test_a_child_without_data_has_no_accuracy_to_lose(parent: Snapshot) -> None:
     empty = replace(
         parent,
         interactions=parent.interactions.without(everybody),
-        parameters=replace(parent.parameters, users=parent.parameters.users[:0]),
+        parameters=replace(parent.parameters, users=parent.parameters.users[:0], items=parent.parameters.items[:0]),
     )
     assert gates.accurate(empty, parent, bound=0, n_users=10).passed
 
