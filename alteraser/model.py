@@ -160,7 +160,7 @@ class Progress:
     """One step of a solver, told to whoever watches.
 
     Attributes:
-        phase: What is being done: ``sweep``, ``local``, ``newton``.
+        phase: What is being done: ``sweep``, ``local``, ``newton``, ``conjugate gradients``.
         step: How many steps of this phase are done.
         of: How many there will be, where that is known.
         residual: Relative gradient norm after this step, where it was computed.

@@ -119,6 +119,8 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
         if agreement > ACCEPT:
             at, value, gradient = trial, trial_value, trial_gradient
             near, system = (system if gradient.norm() < NEAR * residual else None), None
+        elif near is not None:
+            near = system = None  # not near enough: the next equations are built afresh
         elif radius < HOPELESS * step.norm or not math.isfinite(residual):
             break
     raise NotConverged("newton", gradient.norm() / scale, target / scale, outer + 1)

@@ -114,11 +114,6 @@ def count_item(session: Session, item: str) -> int:
     return _count(session, Interaction.item_id == item)
 
 
-def count_all(session: Session) -> int:
-    """How many interactions are stored."""
-    return _count(session, literal(True))
-
-
 def _count(session: Session, condition: ColumnElement[bool]) -> int:
     return session.execute(select(func.count()).select_from(Interaction).where(condition)).scalar_one()
 
