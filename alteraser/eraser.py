@@ -4,7 +4,7 @@ That unlearning is this optimisation, that first order works and second order is
 dividing it into many small sub-problems is due to Liu et al., "Forgetting Fast in Recommender Systems" (arXiv
 2208.06875). The blocks, their order and the solvers are this project's:
 
-1. the *local step*: rows whose interactions changed are solved once, given all others;
+1. the *local step*: rows whose interactions changed move once towards their sub-problems' minimisers;
 2. safeguarded truncated Newton over all rows, preconditioned by the sub-problems, until the gradient is `tolerance`
    times what the deletion left behind.
 
@@ -18,14 +18,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from alteraser.deletions import Deletions
 from alteraser.interactions import Interactions, rows_in
 from alteraser.kinds import kind as kind_of
-from alteraser.model import Objective, Parameters, Progress, Watch, silent
+from alteraser.model import LocalStep, Objective, Parameters, Progress, RemovedTerms, Watch, silent
 from alteraser.report import Removed, Report, report_on
 from alteraser.snapshot import Snapshot
 from alteraser.solve import newton
+from alteraser.stopwatch import Stopwatch
 from alteraser.train import CPU, SWEEPS, alternate
 from alteraser.train import TOLERANCE as TRAINING_TOLERANCE
 
@@ -70,9 +72,12 @@ def unlearn(
     Raises:
         NotConverged: The tolerance was not reached; there is no child.
     """
-    forgetting = _Forgetting.of(parent, deletions, device)
-    at = local_step(forgetting, watch)
-    return _settle(forgetting, at, "alteraser", tolerance, watermark, parent_digest, watch)
+    clock = Stopwatch()
+    forgetting = Forgetting.of(parent, deletions, device)
+    clock.end("index")
+    left = local_step(forgetting, watch)
+    clock.end("local")
+    return _settle(forgetting, forgetting.warm, left, "alteraser", tolerance, watermark, parent_digest, clock, watch)
 
 
 def retrain(
@@ -91,48 +96,66 @@ def retrain(
     Raises:
         NotConverged: The tolerance was not reached; there is no child.
     """
-    forgetting = _Forgetting.of(parent, deletions, device)
+    clock = Stopwatch()
+    forgetting = Forgetting.of(parent, deletions, device)
+    clock.end("index")
     generator = torch.Generator().manual_seed(seed)
     start = kind_of(parent.kind).initialise(forgetting.kept, parent.hyperparameters, generator).to(device)
     at = alternate(forgetting.objective, start, SWEEPS, watch)
-    return _settle(forgetting, at, "retrain", tolerance, watermark, parent_digest, watch)
+    clock.end("sweeps")
+    left = forgetting.objective.local_step(forgetting.warm, forgetting.removed)
+    return _settle(forgetting, at, left, "retrain", tolerance, watermark, parent_digest, clock, watch)
 
 
 @dataclass(frozen=True, slots=True)
-class _Forgetting:
-    """One deletion as an optimisation problem.
+class Forgetting:
+    """One deletion as an optimisation problem, ready to be solved.
 
     Attributes:
         parent: The live model.
         kept: Its interactions without what is deleted.
-        objective: Over the kept interactions.
-        warm: The parent's blocks of the rows that are kept, on the objective's device.
-        changed_users: Kept rows that lost an interaction.
-        changed_items: Kept rows that lost an interaction.
+        objective: Over the kept interactions, prepared for the local step.
+        warm: The parent's blocks of the rows that are kept, on the objective's device; a copy that may be written to.
+        removed: The terms that were taken away.
     """
 
     parent: Snapshot
     kept: Interactions
     objective: Objective
     warm: Parameters
-    changed_users: NDArray[np.int64]
-    changed_items: NDArray[np.int64]
+    removed: RemovedTerms
 
     @classmethod
-    def of(cls, parent: Snapshot, deletions: Deletions, device: torch.device) -> _Forgetting:
+    def of(cls, parent: Snapshot, deletions: Deletions, device: torch.device) -> Forgetting:
+        """Take the deletions out of the parent's interactions and set up the objective over what is kept."""
         before, parameters = parent.interactions, parent.parameters
         kept = before.without(deletions)
         users, items = rows_in(kept.users, before.users), rows_in(kept.items, before.items)
-        return cls(
-            parent,
-            kept,
-            kind_of(parent.kind).objective(kept, parent.hyperparameters, device),
-            Parameters(parameters.users[users], parameters.items[items], parameters.shared).to(device),
-            np.flatnonzero(kept.by_user.counts != before.by_user.counts[users]),
-            np.flatnonzero(kept.by_item.counts != before.by_item.counts[items]),
+        warm = Parameters(parameters.users[users], parameters.items[items], parameters.shared.clone()).to(device)
+        objective = kind_of(parent.kind).objective(kept, parent.hyperparameters, device)
+        objective.prepare(warm)
+        gone_users, gone_items = before.pairs_of(deletions)
+        removed = RemovedTerms(
+            before=parameters.to(device),
+            users=torch.from_numpy(gone_users).to(device),
+            items=torch.from_numpy(gone_items).to(device),
+            kept_users=_rows_after(users, before.n_users).to(device),
+            kept_items=_rows_after(items, before.n_items).to(device),
         )
+        return cls(parent, kept, objective, warm, removed)
 
-    def removed(self) -> Removed:
+    @property
+    def changed_users(self) -> NDArray[np.int64]:
+        """Return the kept users, as rows of ``kept``, that lost an interaction."""
+        return _changed(self.removed.kept_users, self.removed.users)
+
+    @property
+    def changed_items(self) -> NDArray[np.int64]:
+        """Return the kept items, as rows of ``kept``, that lost an interaction."""
+        return _changed(self.removed.kept_items, self.removed.items)
+
+    def what_left(self) -> Removed:
+        """Return how much left the data."""
         before = self.parent.interactions
         return Removed(
             users=before.n_users - self.kept.n_users,
@@ -140,46 +163,71 @@ class _Forgetting:
             interactions=len(before) - len(self.kept),
         )
 
+    def carried_over(self) -> Parameters:
+        """Return the parent's blocks of the rows that are kept: what doing nothing would go on serving."""
+        before, kept, parameters = self.parent.interactions, self.kept, self.parent.parameters
+        users, items = rows_in(kept.users, before.users), rows_in(kept.items, before.items)
+        return Parameters(parameters.users[users], parameters.items[items], parameters.shared)
 
-def local_step(forgetting: _Forgetting, watch: Watch) -> Parameters:
-    """Return the warm start after one solve of every row that lost an interaction, given all other rows."""
-    at, objective = forgetting.warm, forgetting.objective
-    if len(forgetting.changed_items):
-        at = objective.solve_blocks(at, "items", forgetting.changed_items)
-    if len(forgetting.changed_users):
-        at = objective.solve_blocks(at, "users", forgetting.changed_users)
+
+def local_step(forgetting: Forgetting, watch: Watch = silent) -> LocalStep:
+    """Move the rows that lost an interaction, in ``forgetting.warm`` itself, one step towards their minimisers.
+
+    Its cost follows the deletion, not the model: nothing of the model's size is read, written or copied.
+    """
+    step = forgetting.objective.local_step(forgetting.warm, forgetting.removed)
+    forgetting.warm.users[step.user_rows] += step.users
+    forgetting.warm.items[step.item_rows] += step.items
     watch(Progress("local", 1, of=1))
-    return at
+    return step
+
+
+def _rows_after(kept: NDArray[np.int64], n_before: int) -> Tensor:
+    """Return for each row of the parent its row among those kept, or -1, (n_before,)."""
+    rows = np.full(n_before, -1, dtype=np.int64)
+    rows[kept] = np.arange(len(kept))
+    return torch.from_numpy(rows)
+
+
+def _changed(row_after: Tensor, lost_by: Tensor) -> NDArray[np.int64]:
+    rows: NDArray[np.int64] = torch.unique(row_after[lost_by]).cpu().numpy()
+    return rows[rows >= 0]
 
 
 def _settle(
-    forgetting: _Forgetting,
+    forgetting: Forgetting,
     start: Parameters,
+    left: LocalStep,
     algorithm: str,
     tolerance: float,
     watermark: int,
     parent_digest: str,
+    clock: Stopwatch,
     watch: Watch,
 ) -> Unlearned:
     """Bring ``start`` to the tolerance by Newton and make the child of it."""
     objective, parent = forgetting.objective, forgetting.parent
-    _, left_behind = objective.value_and_gradient(forgetting.warm)
-    trained = TRAINING_TOLERANCE * objective.gradient_scale(forgetting.warm)
-    target = max(tolerance * left_behind.norm(), trained)  # nothing is asked to be better than training was
-    scale = left_behind.norm() or 1.0
+    trained = TRAINING_TOLERANCE * objective.gradient_scale(start)
+    target = max(tolerance * left.gradient, trained)  # nothing is asked to be better than training was
+    scale = left.gradient or 1.0
     found = newton(objective, start, target=target, scale=scale, watch=watch)
+    clock.end("newton")
+    parameters = found.parameters.to(CPU)
     report = report_on(
         found,
         objective,
-        before=left_behind,
         scale=scale,
+        worst_block_before=left.worst_block,
+        residual_before=left.gradient / scale,
         algorithm=algorithm,
         tolerance=target / scale,
-        removed=forgetting.removed(),
+        removed=forgetting.what_left(),
+        moved=kind_of(parent.kind).distance(forgetting.carried_over(), parameters),
+        seconds=clock.seconds,
     )
     child = replace(
         parent,
-        parameters=found.parameters.to(CPU),
+        parameters=parameters,
         interactions=forgetting.kept,
         watermark=watermark,
         parent=parent_digest,

@@ -211,6 +211,13 @@ class Interactions:
         kept_items = _still_met(self.by_item.counts, self.by_user.indices[~kept]) & _all_but(gone_items, self.n_items)
         return self._restricted(kept, kept_users, kept_items)
 
+    def pairs_of(self, deletions: Deletions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The user rows and the item rows of the interactions these deletions are about, each pair once."""
+        gone_users, gone_items = self.users.rows(deletions.subjects), self.items.rows(deletions.items)
+        positions = np.unique(self._positions(gone_users, gone_items, deletions.pairs))
+        users = np.searchsorted(self.by_user.indptr, positions, side="right") - 1
+        return users, self.by_user.indices[positions].astype(np.int64)
+
     def over(self, users: Vocabulary, items: Vocabulary) -> Interactions:
         """The interactions whose user and item are in these vocabularies, as a matrix over them."""
         new_user = np.array([-1 if (row := users.row(id)) is None else row for id in self.users.ids], dtype=np.int64)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alteraser.certificate import Certificate
 from alteraser.interactions import Interactions
 
 Hyperparameters: TypeAlias = Mapping[str, int | float | str]
@@ -65,17 +66,13 @@ def sum_of_squares(*tensors: Tensor) -> Tensor:
 class NewtonSystem(Protocol):
     """The Newton equations at one iterate, as conjugate gradients see them: flat float32 vectors.
 
-    A kind may eliminate blocks exactly (a Schur complement): then m counts the unknowns that are left, and the
-    right-hand side and the products are the reduced ones.
+    A kind may eliminate blocks exactly (a Schur complement): then m counts the unknowns that are left, the right-hand
+    side and the products are the reduced ones, and `expand` gives the eliminated blocks their steps.
     """
 
     @property
     def right_hand_side(self) -> Tensor:
         """Return minus the (reduced) gradient, (m,) float32."""
-
-    @property
-    def eliminated_decrease(self) -> float:
-        """Return what the quadratic model gains from the eliminated blocks alone; 0 where there are none."""
 
     def multiply(self, v: Tensor) -> Tensor:
         """Return the exact (reduced) Hessian times ``v``, both (m,) float32."""
@@ -88,6 +85,46 @@ class NewtonSystem(Protocol):
 
     def expand(self, v: Tensor) -> Parameters:
         """Return the full step in float64, eliminated blocks included, for the (reduced) step ``v`` (m,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedTerms:
+    """What a deletion takes out of the objective, in rows of the parent.
+
+    Attributes:
+        before: The parent's parameters.
+        users: (n,) the users of the removed pairs.
+        items: (n,) their items.
+        kept_users: (n_users_before,) the row that a user has among those kept; -1 where it left.
+        kept_items: (n_items_before,) likewise.
+    """
+
+    before: Parameters
+    users: Tensor
+    items: Tensor
+    kept_users: Tensor
+    kept_items: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStep:
+    """A step of a few blocks.
+
+    Attributes:
+        user_rows: (m,) which users.
+        users: (m, d_user) float64, what is added to them.
+        item_rows: (k,) which items.
+        items: (k, d_item) float64.
+        gradient: Euclidean norm of the gradient on these blocks before the step: what the deletion left behind.
+        worst_block: The largest of their norms.
+    """
+
+    user_rows: Tensor
+    users: Tensor
+    item_rows: Tensor
+    items: Tensor
+    gradient: float
+    worst_block: float
 
 
 class Objective(Protocol):
@@ -105,13 +142,20 @@ class Objective(Protocol):
     def gradient_scale(self, at: Parameters) -> float:
         """Return the norm of the L2 part of the gradient at ``at``: what the data part balances when stationary."""
 
-    def solve_blocks(self, at: Parameters, side: Side, rows: NDArray[np.int64] | None = None) -> Parameters:
-        """Return ``at`` with blocks of one side replaced by their sub-problems' minimisers, all else fixed.
+    def solve_blocks(self, at: Parameters, side: Side) -> Parameters:
+        """Return ``at`` with the blocks of one side replaced by their sub-problems' minimisers, all else fixed."""
+
+    def prepare(self, at: Parameters) -> None:
+        """Do what `local_step` from ``at`` needs and what costs as much as the model is large."""
+
+    def local_step(self, at: Parameters, removed: RemovedTerms) -> LocalStep:
+        """Return one step of the blocks that lost terms, towards their sub-problems' minimisers.
+
+        Costs as much as the deletion is large, whatever the size of the model, once `prepare` was called for ``at``.
 
         Args:
-            at: Where the rest is held.
-            side: Which blocks.
-            rows: Which of them; all when None.
+            at: The parent's blocks of the rows that are kept; stationary before the terms were taken away.
+            removed: What the deletion took away.
         """
 
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
@@ -151,6 +195,17 @@ class ModelKind(Protocol):
     def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the training objective over ``data``."""
 
+    def certify(
+        self, parameters: Parameters, data: Interactions, hyperparameters: Hyperparameters
+    ) -> Certificate | None:
+        """Return what is proven of the scores against every full retraining on ``data``; None if the kind has no proof.
+
+        Takes part in nothing that made the parameters.
+        """
+
+    def distance(self, before: Parameters, after: Parameters) -> float:
+        """Return ``|X_before - X_after|_F`` over the scores of all users and items; both have the same rows."""
+
     def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores (B, n_items) of every item for the users in ``rows`` (B,)."""
 
@@ -164,12 +219,14 @@ class Progress:
         step: How many steps of this phase are done.
         of: How many there will be, where that is known.
         residual: Relative gradient norm after this step, where it was computed.
+        objective: Value of the objective after this step, where it was computed.
     """
 
     phase: str
     step: int
     of: int | None = None
     residual: float | None = None
+    objective: float | None = None
 
 
 Watch: TypeAlias = Callable[[Progress], None]

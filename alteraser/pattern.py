@@ -74,23 +74,20 @@ class Pattern:
             return columns.new_zeros(self.n_rows, columns.shape[1])
         return self._matrix(values) @ columns
 
-    def buckets(self, d: int, rows: NDArray[np.int64] | None = None) -> list[Bucket]:
-        """Return the given rows (all when None) in buckets whose gathered float32 factors stay small.
+    def counted_sum(self, columns: Tensor) -> Tensor:
+        """Return ``sum_c columns[c]`` over every row's entries, (n_rows, d)."""
+        return self.weighted_sum(columns.new_ones(len(self)), columns)
 
-        Args:
-            d: Width of the factors that will be gathered.
-            rows: Rows of the pattern.
-        """
-        if rows is not None:
-            return list(self._make_buckets(d, rows))
+    def buckets(self, d: int) -> list[Bucket]:
+        """Return all rows in buckets whose gathered float32 factors, ``d`` wide, stay small."""
         if self._buckets is None:
-            self._buckets = list(self._make_buckets(d, np.arange(self.n_rows)))
+            self._buckets = list(self._make_buckets(d))
         return self._buckets
 
-    def _make_buckets(self, d: int, rows: NDArray[np.int64]) -> Iterator[Bucket]:
-        counts = self.csr.counts[rows]
-        order = np.argsort(counts, kind="stable")
-        rows, counts = rows[order], counts[order]
+    def _make_buckets(self, d: int) -> Iterator[Bucket]:
+        counts = self.csr.counts
+        rows = np.argsort(counts, kind="stable")
+        counts = counts[rows]
         start = 0
         while start < len(rows):
             longest = max(int(counts[start] * BUCKET_GROWTH), 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alteraser.model import Objective, Parameters
+from alteraser.model import Objective
 from alteraser.solve import Stationary
 
 
@@ -41,6 +41,8 @@ class Report:
         inner: Products with the Hessian.
         passes: Times the interactions were gone through outside those products.
         removed: What left the data.
+        moved: ``|X_before - X_after|_F`` over the scores of the kept users and items; 0 in training.
+        seconds: Wall-clock seconds by phase.
     """
 
     algorithm: str
@@ -54,6 +56,8 @@ class Report:
     inner: int
     passes: int
     removed: Removed
+    moved: float
+    seconds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-able data."""
@@ -64,34 +68,41 @@ def report_on(
     found: Stationary,
     objective: Objective,
     *,
-    before: Parameters,
     scale: float,
+    residual_before: float,
+    worst_block_before: float,
     algorithm: str,
     tolerance: float,
+    seconds: dict[str, float],
     removed: Removed | None = None,
+    moved: float = 0.0,
 ) -> Report:
     """Return the report on a stationary point.
 
     Args:
         found: Where the solver stopped.
         objective: What it minimised.
-        before: The gradient where it started.
         scale: What residuals are relative to.
+        residual_before: Gradient norm at the start over the scale.
+        worst_block_before: Largest gradient norm of one block at the start.
         algorithm: Name for the report.
         tolerance: Asked of the residual.
+        seconds: Wall-clock seconds by phase.
         removed: What left the data.
+        moved: How far the scores moved.
     """
-    worst_before = before.worst_block()
     return Report(
         algorithm=algorithm,
         tolerance=tolerance,
-        residual_before=before.norm() / scale,
+        residual_before=residual_before,
         residual=found.gradient.norm() / scale,
-        worst_block=found.gradient.worst_block() / worst_before if worst_before > 0 else 0.0,
+        worst_block=found.gradient.worst_block() / worst_block_before if worst_block_before > 0 else 0.0,
         objective=found.objective,
         least_curvature=found.least_curvature,
         outer=found.outer,
         inner=found.inner,
         passes=objective.passes,
         removed=removed or Removed(),
+        moved=moved,
+        seconds=dict(seconds),
     )

@@ -105,7 +105,7 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
     radius, curvature, inner = math.inf, -math.inf, 0
     for outer in range(MAX_OUTER):
         residual = gradient.norm()
-        watch(Progress("newton", outer, residual=residual / scale))
+        watch(Progress("newton", outer, residual=residual / scale, objective=value))
         if residual <= target and curvature > -FLAT:
             return Stationary(at, value, gradient, outer, inner, curvature)
         system = system or objective.linearise(at, gradient, near)
@@ -113,8 +113,7 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
         inner, curvature = inner + step.iterations, step.least_curvature
         trial = at.plus(system.expand(step.v))
         trial_value, trial_gradient = objective.value_and_gradient(trial)
-        predicted = step.decrease + system.eliminated_decrease
-        agreement = _agreement(predicted, value, trial_value, residual, trial_gradient.norm())
+        agreement = _agreement(step.decrease, value, trial_value, residual, trial_gradient.norm())
         radius = _next_radius(radius, step, agreement)
         if agreement > ACCEPT:
             at, value, gradient = trial, trial_value, trial_gradient

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from alteraser.inverse import inverses
 from alteraser.pattern import Bucket, Pattern, gram_matrices, with_zero_row
 
 
@@ -35,42 +33,29 @@ class Subproblems:
     def __init__(self, pattern: Pattern, alpha0: float, l2_always: float, l2_per_entry: float) -> None:
         self.pattern = pattern
         self.alpha0 = alpha0
+        self.l2_per_entry = l2_per_entry
         self._counts = torch.from_numpy(pattern.csr.counts).double().to(pattern.device)
-        self._l2_always, self._l2_per_entry = l2_always, l2_per_entry
+        self._l2_always = l2_always
         self.l2 = l2_always + l2_per_entry * self._counts
 
-    def solve(self, blocks: Tensor, other: Tensor, rows: NDArray[np.int64] | None) -> Tensor:
-        """Return ``blocks`` with the given rows (all when None) at their minimisers.
+    def solve(self, other: Tensor) -> Tensor:
+        """Return every row's minimiser, (n_rows, d) float64.
 
         Args:
-            blocks: (n_rows, d) float64.
             other: (n_columns, d) the columns' factors.
-            rows: Which rows.
         """
         factors = with_zero_row(other.float())
-        solved = blocks.clone()
-        for bucket, matrices in self._matrices(factors, rows):
+        solved = other.new_empty(self.pattern.n_rows, other.shape[1], dtype=torch.float64)
+        for bucket, matrices in self._matrices(factors):
             sums = factors[bucket.columns].sum(dim=1)  # (B, d)
             lower = torch.linalg.cholesky(matrices)
             solved[bucket.rows] = torch.cholesky_solve(sums[:, :, None], lower)[:, :, 0].double()
         return solved
 
-    def inverses(self, other: Tensor) -> Tensor:
-        """Return the inverse of every row's matrix, (n_rows, d, d) float32.
-
-        Args:
-            other: (n_columns, d) float32, the columns' factors.
-        """
-        d = other.shape[1]
-        all_rows = other.new_empty(self.pattern.n_rows, d, d)
-        for bucket, matrices in self._matrices(with_zero_row(other), None):
-            all_rows[bucket.rows] = matrices
-        return inverses(all_rows)
-
-    def _matrices(self, factors: Tensor, rows: NDArray[np.int64] | None) -> Iterator[tuple[Bucket, Tensor]]:
+    def _matrices(self, factors: Tensor) -> Iterator[tuple[Bucket, Tensor]]:
         """Yield the rows' matrices (B, d, d), bucket by bucket."""
         shared = self.alpha0 * factors.T @ factors
-        for bucket in self.pattern.buckets(factors.shape[1], rows):
+        for bucket in self.pattern.buckets(factors.shape[1]):
             matrices = gram_matrices(bucket, factors) + shared  # (B, d, d)
             matrices.diagonal(dim1=1, dim2=2).add_(self.l2[bucket.rows, None])
             yield bucket, matrices
@@ -84,7 +69,7 @@ class Subproblems:
         met = torch.from_numpy(np.bincount(self.pattern.csr.indices, minlength=len(other))).to(other)
         eye = torch.eye(other.shape[1], dtype=other.dtype, device=other.device)
         always = self.alpha0 * other.T @ other + self._l2_always * eye
-        per_entry = (other * met[:, None]).T @ other / max(len(self.pattern), 1) + self._l2_per_entry * eye
+        per_entry = (other * met[:, None]).T @ other / max(len(self.pattern), 1) + self.l2_per_entry * eye
         return TypicalInverse.of(always, per_entry, self._counts)
 
 
@@ -111,6 +96,12 @@ class TypicalInverse:
         roots, V = torch.linalg.eigh(inverse @ M0 @ inverse.T)
         return cls((inverse.T @ V).float(), (1.0 / (roots + counts[:, None])).float())
 
-    def times(self, vectors: Tensor) -> Tensor:
-        """Return each row's inverse times its vector, (n_rows, d)."""
-        return (vectors @ self.basis * self.weights) @ self.basis.T
+    def times(self, vectors: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return each row's inverse times its vector.
+
+        Args:
+            vectors: (n_rows, d), or one for each of ``rows``.
+            rows: Which rows; all when None.
+        """
+        weights = self.weights if rows is None else self.weights[rows]
+        return (vectors @ self.basis * weights) @ self.basis.T

@@ -22,12 +22,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alteraser import certificate
+from alteraser.certificate import Certificate
+from alteraser.equations import FactorEquations
+from alteraser.equations import Side as EquationsSide
 from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
 from alteraser.interactions import Csr, Interactions
-from alteraser.model import Hyperparameters, NewtonSystem, Objective, Parameters, Side, sum_of_squares
+from alteraser.model import (
+    Hyperparameters,
+    LocalStep,
+    NewtonSystem,
+    Objective,
+    Parameters,
+    RemovedTerms,
+    Side,
+    sum_of_squares,
+)
 from alteraser.pattern import Pattern
-from alteraser.schur import SchurComplement, SideState
-from alteraser.subproblems import Subproblems
+from alteraser.subproblems import Subproblems, TypicalInverse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +103,18 @@ class Wmf:
         """Return the objective f over ``data``; see `ModelKind`."""
         return WmfObjective(data, _typed(hyperparameters), device)
 
+    def certify(
+        self, parameters: Parameters, data: Interactions, hyperparameters: Hyperparameters
+    ) -> Certificate | None:
+        """Return the duality certificate of `alteraser.certificate`; see `ModelKind`."""
+        return certificate.certify(parameters.users.numpy(), parameters.items.numpy(), data, hyperparameters)
+
+    def distance(self, before: Parameters, after: Parameters) -> float:
+        """Return ``|P Q^T - P' Q'^T|_F``; see `ModelKind`."""
+        return certificate.distance_between(
+            (before.users.numpy(), before.items.numpy()), (after.users.numpy(), after.items.numpy())
+        )
+
     def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return ``p_u . q_i`` for the given users and every item; see `ModelKind`."""
         users = parameters.users.numpy()[rows]  # (B, d)
@@ -102,13 +126,22 @@ def _typed(values: Mapping[str, int | float | str]) -> WmfHyperparameters:
     return replace(WmfHyperparameters(), **values)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """One side of the pairs a deletion takes away: the parent's factors, the pairs' rows, and where rows are now."""
+
+    factors: Tensor
+    rows: Tensor
+    kept: Tensor
+
+
 class WmfObjective:
     """f over one set of interactions; see the module's docstring. Holds no parameters and nothing of other data."""
 
     def __init__(self, data: Interactions, hyperparameters: WmfHyperparameters, device: torch.device) -> None:
         h = hyperparameters
         self.passes = 0
-        self._alpha0 = h.alpha0
+        self._alpha0, self._reg = h.alpha0, h.reg
 
         def side(csr: Csr, n_columns: int, n_columns_0: int) -> Subproblems:
             pattern = Pattern(csr, n_columns, device)
@@ -117,6 +150,7 @@ class WmfObjective:
         self._users = side(data.by_user, data.n_items, h.n_items_0)
         self._items = side(data.by_item, data.n_users, h.n_users_0)
         self._item_order = torch.from_numpy(data.item_order).to(device)
+        self._typical: tuple[TypicalInverse, TypicalInverse]
 
     def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
         """Return f and its gradient, float64 throughout; see `Objective`."""
@@ -134,46 +168,57 @@ class WmfObjective:
         """Return the norm of the L2 part of the gradient; see `Objective`."""
         return float(sum_of_squares(*self._l2(at)).sqrt())
 
-    def solve_blocks(self, at: Parameters, side: Side, rows: NDArray[np.int64] | None = None) -> Parameters:
-        """Return ``at`` with blocks of one side at their exact minimisers, solved in float32; see `Objective`."""
+    def solve_blocks(self, at: Parameters, side: Side) -> Parameters:
+        """Return ``at`` with the blocks of one side at their exact minimisers, solved in float32; see `Objective`."""
         self.passes += 1
         if side == "users":
-            return replace(at, users=self._users.solve(at.users, at.items, rows))
-        return replace(at, items=self._items.solve(at.items, at.users, rows))
+            return replace(at, users=self._users.solve(at.items))
+        return replace(at, items=self._items.solve(at.users))
+
+    def prepare(self, at: Parameters) -> None:
+        """Diagonalise the typical sub-problems of both sides at ``at``; see `Objective`."""
+        self._typical = self._users.typical(at.items), self._items.typical(at.users)
+
+    def local_step(self, at: Parameters, removed: RemovedTerms) -> LocalStep:
+        """Return a step by the inverses of typical sub-problems; see `Objective`.
+
+        The gradient is minus that of the terms taken away, known without a look at any other. On MovieLens-1M the exact
+        sub-problems would leave a residual influence of .084 on the touched items, these leave .093.
+        """
+        before = removed.before
+        errors = (before.users[removed.users] * before.items[removed.items]).sum(dim=1) - 1  # (n,)
+        pairs_u = _Lost(before.users, removed.users, removed.kept_users)
+        pairs_i = _Lost(before.items, removed.items, removed.kept_items)
+        user_rows, of_users = self._left_behind(at.users, pairs_u, pairs_i, errors)
+        item_rows, of_items = self._left_behind(at.items, pairs_i, pairs_u, errors)
+        return LocalStep(
+            user_rows=user_rows,
+            users=-self._typical[0].times(of_users.float(), user_rows).double(),
+            item_rows=item_rows,
+            items=-self._typical[1].times(of_items.float(), item_rows).double(),
+            gradient=float(sum_of_squares(of_users, of_items).sqrt()),
+            worst_block=max((float(g.norm(dim=1).max()) for g in (of_users, of_items) if len(g)), default=0.0),
+        )
+
+    def _left_behind(self, at: Tensor, own: _Lost, other: _Lost, errors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kept rows of one side that lost a pair, (m,), and the gradient there, (m, d)."""
+        kept_row = own.kept[own.rows]
+        stays = kept_row >= 0
+        rows, place = torch.unique(kept_row[stays], return_inverse=True)
+        terms = errors[stays, None] * other.factors[other.rows[stays]] + self._reg * own.factors[own.rows[stays]]
+        gradient = torch.zeros(len(rows), at.shape[1], dtype=at.dtype, device=at.device).index_add_(0, place, -terms)
+        gone = other.factors[other.kept < 0]  # whole rows, with their share in the sum over all pairs
+        return rows, gradient - self._alpha0 * at[rows] @ (gone.T @ gone)
 
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
-        """Return the Newton equations with the side of fewer rows eliminated; see `Objective`."""
+        """Return Newton's equations; see `Objective`."""
         self.passes += 1
-        return WmfNewton(
-            SideState(self._users, at.users, gradient.users),
-            SideState(self._items, at.items, gradient.items),
+        return FactorEquations(
+            EquationsSide(self._users, at.users, gradient.users),
+            EquationsSide(self._items, at.items, gradient.items),
             self._item_order,
-            near if isinstance(near, WmfNewton) else None,
+            near if isinstance(near, FactorEquations) else None,
         )
 
     def _l2(self, at: Parameters) -> tuple[Tensor, Tensor]:
         return self._users.l2[:, None] * at.users, self._items.l2[:, None] * at.items
-
-
-class WmfNewton(SchurComplement):
-    """The Newton equations of f at one iterate; see `NewtonSystem`."""
-
-    def __init__(self, users: SideState, items: SideState, item_order: Tensor, near: WmfNewton | None) -> None:
-        self._eliminates_users = len(users.factors) <= len(items.factors)
-        if self._eliminates_users:
-            super().__init__(eliminated=users, kept=items, kept_order=item_order, near=near)
-        else:
-            super().__init__(eliminated=items, kept=users, kept_order=_inverse(item_order), near=near)
-
-    def expand(self, v: Tensor) -> Parameters:
-        """Return the full step; see `NewtonSystem`."""
-        eliminated, kept = self.steps(v)
-        users, items = (eliminated, kept) if self._eliminates_users else (kept, eliminated)
-        return Parameters(users, items, users.new_zeros(0))
-
-
-def _inverse(order: Tensor) -> Tensor:
-    """Return the inverse of a permutation."""
-    inverse = torch.empty_like(order)
-    inverse[order] = torch.arange(len(order), device=order.device)
-    return inverse
