@@ -334,7 +334,7 @@ class _Outside:
         # with S the sparse part and U, V the ranges: W = (I - U U^T) S (I - V V^T) + left right^T
         StU = self._sparse_T @ self._other_range
         cross = self._sparse_T @ self._left
-        square = (self._sparse_T @ self._sparse).toarray()
+        square: Matrix = (self._sparse_T @ self._sparse).toarray()
         square -= StU @ StU.T
         product = cross @ self._right.T
         square += product

@@ -4,9 +4,9 @@ With f of `alteraser.wmf`, errors e = p.q - 1 on the interactions and a step (V,
 
     (H v)_u = sum_D (p.w + v.q) q + e w  +  alpha0 [ (Q^T Q) v_u + (Q^T W + W^T Q) p_u ]  +  l2_u v_u
 
-and likewise for items, so one product costs two samplings and four weighted sums over the interactions, and never touches a pair that is not
-there. The preconditioner has three parts: every row's *typical* sub-problem inverse, the *coupling* between the sides
-outside the model's range, and a projection that takes rotations out.
+and likewise for items, so one product costs two samplings and four weighted sums over the interactions, and never
+touches a pair that is not there. The preconditioner has three parts: every row's *typical* sub-problem inverse, the
+*coupling* between the sides outside the model's range, and a projection that takes rotations out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recall and NDCG of the shipped defaults, trained and after unlearning.
+"""Recall and NDCG, trained and after unlearning.
 
     python -m benchmarks.accuracy --data ml-1m/receraser --model wmf --json accuracy.json
 
@@ -18,9 +18,9 @@ from alteraser.eraser import unlearn
 from alteraser.evaluate import accuracy
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind
-from alteraser.loaders import load_split
 from alteraser.snapshot import Snapshot
 from benchmarks.evidence import pin_threads, print_table, provenance, write_json
+from benchmarks.inputs import data_of, described, refused_in_words, settings
 from benchmarks.models import PARENT_DIGEST, random_users, trained_snapshot
 
 KS = (10, 20)
@@ -39,23 +39,26 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings.")] = 3,
     users: Annotated[int, typer.Option(min=1, help="How many users are unlearned.")] = 60,
     draw: Annotated[int, typer.Option(help="Seed of the draw of those users.")] = 0,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter NAME=VALUE; repeatable.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where to write the rows.")] = None,
 ) -> None:
-    """Train with the shipped defaults, unlearn some users, and print the accuracy of both."""
+    """Train, unlearn some users, and print the accuracy of both."""
     pin_threads()
-    split = load_split(data)
+    given, split = settings(set_), data_of(data)
     if split.test is None:
         raise typer.BadParameter("has no test part beside its training part", param_hint="--data")
     rows = []
     for seed in range(seeds):
-        parent = trained_snapshot(model, {}, split.train, seed)
+        with refused_in_words():
+            parent = trained_snapshot(model, given, split.train, seed)
         rows.append(row(seed, "trained", parent, split.test))
         deletions = random_users(split.train, users, draw + seed)
         child = unlearn(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST).snapshot
         test = split.test.over(child.interactions.users, child.interactions.items)
         rows.append(row(seed, f"after {users} users unlearned", child, test))
-    print_table(f"{model} on {data.name}, shipped defaults", rows)
-    write_json(json, {**provenance(), "dataset": data.name, "model": model, "rows": rows})
+    print_table(f"{model} on {data.name}, {', '.join(set_ or ['shipped defaults'])}", rows)
+    evidence = {"benchmark": "accuracy", **provenance(), "dataset": described(data, split), "model": model}
+    write_json(json, {**evidence, "hyperparameters": given, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -16,8 +17,8 @@ from rich.table import Table
 
 
 def pin_threads() -> None:
-    """Let torch use every core and no more; without this it may start more threads than there are cores."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    """Let torch use as many threads as OMP_NUM_THREADS says, else every core; by itself it may start more."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
 
 
 def provenance() -> dict[str, Any]:
@@ -35,19 +36,33 @@ def provenance() -> dict[str, Any]:
 
 
 def write_json(path: Path | None, evidence: Mapping[str, Any]) -> None:
-    """Write the evidence where a path is given."""
+    """Write the evidence where a path is given; numbers that are not finite become null, as JSON has no others."""
     if path is not None:
-        path.write_text(json.dumps(evidence, indent=2) + "\n")
+        path.write_text(json.dumps(_finite(evidence), indent=2, allow_nan=False) + "\n")
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows of like keys as a table."""
+    """Print rows of like keys as a table; None is a dash."""
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
-        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left")
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console(width=120).print(table)
+        table.add_row(*map(_shown, row.values()))
+    Console(width=160).print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _commit() -> str:

@@ -11,6 +11,7 @@
     ├── DownloadRefused        a download is not the file its checksum names
     ├── BadOption              an option's value that no later step could use
     ├── FileUnreadable         a file named on the command line cannot be used
+    ├── NotItsParent           a snapshot that knows less than the one said to be made from it
     ├── KeyNotFound            no API key to revoke
     ├── CallRefused            the service of this deployment answered with an error
     └── DemoFailed             a step of the demo was checked and found untrue
@@ -127,6 +128,14 @@ class FileUnreadable(CliError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(f"cannot use {path}: {reason}")
+
+
+class NotItsParent(CliError):
+    """A snapshot that cannot be what another was made from."""
+
+    def __init__(self, before: Path, reason: str) -> None:
+        self.before = before
+        super().__init__(f"{before} is not what the snapshot was made from: {reason}\nname its parent with --before")
 
 
 class KeyNotFound(CliError):

@@ -8,6 +8,7 @@ from alteraser import snapshot
 from alteraser.interactions import Interactions
 from cli.deployment import Deployment, transaction
 from ledger import interactions
+from workers.certificates import certified
 
 
 def rows_of_user(deployment: Deployment, user: str) -> int:
@@ -25,6 +26,11 @@ def rows_of_item(deployment: Deployment, item: str) -> int:
 def trained_on(deployment: Deployment, digest: str) -> Interactions:
     """The interactions inside a snapshot, read from the disk with every digest verified."""
     return snapshot.read(Path(deployment.snapshot_dir), digest).interactions
+
+
+def proven_distance(deployment: Deployment, digest: str) -> float:
+    """How far the scores of a snapshot are at most from a full retraining's, proven from its files."""
+    return certified(snapshot.read(Path(deployment.snapshot_dir), digest)).distance
 
 
 def generations(deployment: Deployment) -> set[str]:

@@ -121,6 +121,24 @@ def verify(
 
 
 @app.command()
+def certify(
+    snapshot: Annotated[Path, typer.Argument(help="Folder of the snapshot, named by its digest.")],
+    before: Annotated[
+        Path | None, typer.Option(help="Folder of its parent: bound what is left of the deletion too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove how far a snapshot's scores are at most from those of any full retraining, from its files alone."""
+    from cli.certify import certify, show
+
+    proof = certify(snapshot, before)
+    if as_json:
+        print(proof.as_json())
+    else:
+        show(console, proof)
+
+
+@app.command()
 def migrate(home: HomeOption = DEFAULT_HOME) -> None:
     """Bring the database's tables to this release's form."""
     from cli.deployment import found

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cli import evidence
 from cli.caller import Answer, Caller
+from cli.certify import in_words, is_rank_bound
 from cli.checklist import Checklist
 from cli.clocks import Clocks, follow
 from cli.datasets import Dataset
@@ -25,6 +26,8 @@ PATIENCE_S = 600.0
 REPLICA_PATIENCE_S = 5.0
 LOOK_EVERY_S = 0.1
 N_SHOWN = 5
+ROUNDING = 1.01
+"""Two computations of one bound, on other numbers of threads, may differ by so much."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,22 @@ class Scene:
         claim = f"snapshots on disk: only the live one, {_short(live)}; gone: {_short(superseded)}"
         self.checks.check(claim, left == {live} and superseded != live)
 
+    def check_proof(self, model: Mapping[str, Any]) -> None:
+        """Say what the receipt proves of a model's scores, and check it against a proof from the snapshot on disk."""
+        certificate = model["certificate"]
+        if certificate is None:
+            self.say(f"    nothing is proven of the scores: {model['uncertified']}")
+            return
+        if is_rank_bound(certificate):
+            sigma = certificate["sigma"]
+            self.say(f"    rank-bound (sigma {sigma:.3f}): the model has too few dimensions for much to be proven")
+        if certificate["influence_bound"] is None:
+            self.say(f"    proven: {in_words(certificate)}; the influence left is not bounded")
+            return
+        again = evidence.proven_distance(self.stack.deployment, model["child"])
+        is_so = again <= certificate["distance"] * ROUNDING
+        self.checks.check(f"proven, and proven again from the live snapshot: {in_words(certificate)}", is_so)
+
     def _check_receipt(self, request_id: str) -> None:
         folder = self.stack.home.folder
         receipt, keys = folder / f"receipt-{request_id}.jws", folder / "jwks.json"
@@ -106,6 +125,8 @@ class Scene:
             said = {}
         claim = f"the receipt, verified offline: alteraser verify {receipt.name} --jwks {keys.name}"
         self.checks.check(claim, said.get("request_id") == request_id)
+        for model in said.get("models", ()):
+            self.check_proof(model)
 
 
 def _short(digest: str) -> str:

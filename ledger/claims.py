@@ -17,7 +17,13 @@ ISSUER_PREFIX = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 
 STATEMENT = (
     "The deletion process described here ran and its measurements are as stated. "
-    "This is not a proof that the model's weights equal those of a model retrained without the data."
+    "A certificate, where a model has one, proves how far its scores are at most from those of a model retrained "
+    "without the data to the optimum, under what it assumes. "
+    "This is not a proof that the model's weights equal those of such a model."
+)
+ASSUMPTIONS = (
+    "the retrained model is the global optimum of the same objective, its constants fixed at training and its rank "
+    "unlimited; float64 rounding is not bounded; derived in docs/algorithm.md"
 )
 UNREACHABLE = (
     "database pages: deleted rows stay in PostgreSQL's files as dead tuples until vacuum",
@@ -72,6 +78,8 @@ def _model(asked: RequestModel, run: Run | None, model: Model) -> dict[str, Any]
         "child": asked.child,
         "version": asked.version,
         "report": run.report,
+        "certificate": None if run.certificate is None else {**run.certificate, "assumes": ASSUMPTIONS},
+        "uncertified": run.uncertified,
     }
 
 

@@ -9,27 +9,31 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
+from ledger import certificates
 from ledger.claims import claims_of
 from ledger.errors import NotCompletable, RequestNotFound
 from ledger.receipts import Signer
 from ledger.replicas import is_live
 from ledger.states import lift_suppression
-from ledger.tables import DeletionRequest, Model, Receipt, Replica, RequestModel, Snapshot
+from ledger.tables import DeletionRequest, Model, Receipt, Replica, RequestModel, Run, Snapshot
 
 
 def completable(session: Session, replica_timeout_s: float) -> Sequence[UUID]:
-    """The unlearned, suppressed requests whose every live replica has swapped, oldest first."""
-    ready = select(DeletionRequest.id).where(_is_ready(replica_timeout_s)).order_by(DeletionRequest.sequence)
-    return session.scalars(ready).all()
+    """The suppressed requests whose every live replica has swapped and every certificate is settled, oldest first."""
+    swapped = select(DeletionRequest.id).where(_is_swapped(replica_timeout_s))
+    return session.scalars(swapped.where(_is_certified()).order_by(DeletionRequest.sequence)).all()
 
 
 def to_destroy(session: Session, replica_timeout_s: float) -> Sequence[tuple[str, str]]:
-    """The (model, digest) of superseded snapshots that hold the data of a request that is otherwise done."""
+    """The (model, digest) of superseded snapshots that hold the data of a request whose replicas have swapped.
+
+    Left out are those whose own certificate the receipt of another request awaits.
+    """
     held = (
         select(Snapshot.model, Snapshot.digest)
         .join(RequestModel, _holds_data())
         .join(DeletionRequest, DeletionRequest.id == RequestModel.request_id)
-        .where(_is_ready(replica_timeout_s), ~_is_served_elsewhere())
+        .where(_is_swapped(replica_timeout_s), ~_is_served_elsewhere(), ~_is_to_be_certified())
         .distinct()
         .order_by(Snapshot.model, Snapshot.digest)
     )
@@ -48,6 +52,7 @@ def mark_destroyed(session: Session, model: str, digest: str) -> None:
         )
         .values(destroyed_at=func.clock_timestamp())
     )
+    certificates.record_destroyed(session, model, digest)
 
 
 def kept(session: Session) -> frozenset[str]:
@@ -60,8 +65,8 @@ def complete(session: Session, request_id: UUID, signer: Signer, replica_timeout
 
     Raises:
         RequestNotFound: There is no such request.
-        NotCompletable: It is not unlearned or not suppressed, a live replica has not swapped, or a
-            superseded snapshot that holds the data is not destroyed.
+        NotCompletable: It is not unlearned or not suppressed, a live replica has not swapped, a superseded
+            snapshot that holds the data is not destroyed, or a certificate is neither made nor known to be missing.
     """
     request = session.scalar(select(DeletionRequest).where(DeletionRequest.id == request_id).with_for_update())
     if request is None:
@@ -104,17 +109,17 @@ def _refuse_unless_done(session: Session, request: DeletionRequest, replica_time
         raise NotCompletable(request.id, f"it is {request.state}")
     if request.suppressed_at is None:
         raise NotCompletable(request.id, "a replica has not confirmed that it suppresses the subject")
-    if (
-        session.scalar(select(DeletionRequest.id).where(DeletionRequest.id == request.id, _is_ready(replica_timeout_s)))
-        is None
-    ):
+    this = select(DeletionRequest.id).where(DeletionRequest.id == request.id)
+    if session.scalar(this.where(_is_swapped(replica_timeout_s))) is None:
         raise NotCompletable(request.id, "a replica still serves a snapshot that holds the data")
+    if session.scalar(this.where(_is_certified())) is None:
+        raise NotCompletable(request.id, "the certificate is not made yet")
     undestroyed = select(Snapshot.digest).join(RequestModel, _holds_data()).where(RequestModel.request_id == request.id)
     if session.scalar(undestroyed.limit(1)) is not None:
         raise NotCompletable(request.id, "a superseded snapshot that holds the data is not destroyed")
 
 
-def _is_ready(replica_timeout_s: float) -> ColumnElement[bool]:
+def _is_swapped(replica_timeout_s: float) -> ColumnElement[bool]:
     """Unlearned and suppressed, and no live replica of a model asked serves an older one than the child.
 
     Generations are compared by version: a watermark may stand still from parent to child, when an older
@@ -135,6 +140,26 @@ def _is_ready(replica_timeout_s: float) -> ColumnElement[bool]:
         )
     )
     return and_(DeletionRequest.state == "unlearned", DeletionRequest.suppressed_at.is_not(None), ~behind.exists())
+
+
+def _is_certified() -> ColumnElement[bool]:
+    """No certificate that a receipt speaks of is due for the request's child, or for a generation before it.
+
+    An earlier one is not destroyed before it is certified.
+    """
+    up_to_the_child = and_(RequestModel.model == Snapshot.model, Snapshot.version <= RequestModel.version)
+    due = select(Snapshot).join(RequestModel, up_to_the_child).where(_is_to_be_certified())
+    return ~due.where(RequestModel.request_id == DeletionRequest.id).exists()
+
+
+def _is_to_be_certified() -> ColumnElement[bool]:
+    """The snapshot's certificate is neither made nor known to be missing, and some receipt speaks of it."""
+    return (
+        select(Run)
+        .where(Run.id == Snapshot.run_id, certificates.awaits_certificate(), certificates.is_asked_for())
+        .correlate(Snapshot)
+        .exists()
+    )
 
 
 def _holds_data() -> ColumnElement[bool]:

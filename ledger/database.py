@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 BULK = {"synchronize_session": False}
 """Statements change rows, sessions do not follow: otherwise every UPDATE would fetch every row it touched."""
 

@@ -11,7 +11,7 @@
     │   ├── PointerMoved     the model's current snapshot is not the run's parent any more
     │   └── WatermarkFell    the child satisfies fewer erasures than the current snapshot
     ├── StaleReplica         a replica went back to a snapshot that satisfies fewer erasures
-    ├── NotCompletable       a replica or an undestroyed snapshot still holds the data
+    ├── NotCompletable       a replica or a snapshot still holds the data, or a certificate is due
     ├── InvalidCursor        a page cursor that this ledger never gave out
     ├── UnknownScope         an API key was to be given a right that does not exist
     ├── SecretMissing        a key file is not where it should be
@@ -123,7 +123,7 @@ class StaleReplica(LedgerError):
 
 
 class NotCompletable(LedgerError):
-    """A replica or an undestroyed snapshot still holds the data."""
+    """A replica or an undestroyed snapshot still holds the data, or a certificate is due."""
 
     def __init__(self, request_id: UUID, reason: str) -> None:
         super().__init__(f"deletion request {request_id} cannot be completed yet: {reason}")

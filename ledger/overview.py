@@ -23,10 +23,11 @@ LATER_CLOCKS = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model, and the generation its pointer names; None until one is published."""
+    """A model, and the generation its pointer names with the run that made it; None until one is published."""
 
     model: Model
     snapshot: Snapshot | None
+    run: Run | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,7 @@ class Requests:
 
 def models(session: Session) -> Sequence[Served]:
     """Every model, the one declared first in front."""
-    return [
-        Served(row.Model, row.Snapshot) for row in session.execute(_served().order_by(Model.created_at, Model.name))
-    ]
+    return [Served(*row) for row in session.execute(_served().order_by(Model.created_at, Model.name))]
 
 
 def model(session: Session, name: str) -> Served:
@@ -83,7 +82,7 @@ def model(session: Session, name: str) -> Served:
     row = session.execute(_served().where(Model.name == name)).one_or_none()
     if row is None:
         raise UnknownModel(name)
-    return Served(row.Model, row.Snapshot)
+    return Served(*row)
 
 
 def runs(session: Session, limit: int) -> Sequence[Run]:
@@ -117,9 +116,9 @@ def durations(session: Session, bounds_s: Sequence[float]) -> dict[str, Duration
     return {name: _durations(session, reached_at, bounds_s) for name, reached_at in LATER_CLOCKS.items()}
 
 
-def _served() -> Select[Model, Snapshot]:
+def _served() -> Select[Model, Snapshot, Run]:
     of_model = and_(Snapshot.model == Model.name, Snapshot.version == Model.version)
-    return select(Model, Snapshot).outerjoin(Snapshot, of_model)
+    return select(Model, Snapshot, Run).outerjoin(Snapshot, of_model).outerjoin(Run, Run.id == Snapshot.run_id)
 
 
 def _durations(

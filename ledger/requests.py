@@ -58,13 +58,18 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """How far one model is with a request. `snapshot` and `residual` are None until it is published."""
+    """How far one model is with a request. `snapshot` and `residual` are None until it is published.
+
+    `certificate` is None until it is made after that; `uncertified` says why where there is none.
+    """
 
     model: str
     state: str
     run_id: UUID | None
     snapshot: str | None
     residual: float | None
+    certificate: dict[str, Any] | None
+    uncertified: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +293,14 @@ def _views(session: Session, rows: Sequence[Row[DeletionRequest, bool]]) -> tupl
 def _models_of(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, list[ModelView]]:
     """How far each model is with each request, in two tables and one statement."""
     found = session.execute(
-        select(RequestModel, Run.residual)
+        select(RequestModel, Run.residual, Run.certificate, Run.uncertified)
         .outerjoin(Run, and_(Run.id == RequestModel.run_id, Run.state == "published"))
         .where(RequestModel.request_id.in_(request_ids))
         .order_by(RequestModel.model)
     )
     views: dict[UUID, list[ModelView]] = {request_id: [] for request_id in request_ids}
-    for asked, residual in found:
-        views[asked.request_id].append(ModelView(asked.model, asked.state, asked.run_id, asked.child, residual))
+    for asked, *measured in found:
+        views[asked.request_id].append(ModelView(asked.model, asked.state, asked.run_id, asked.child, *measured))
     return views
 
 

@@ -19,6 +19,7 @@ from ledger import clock, interactions
 from ledger.among import among
 from ledger.deletions import combined
 from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
+from ledger.finite import finite
 from ledger.retries import expire, give_back_failed
 from ledger.states import is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
@@ -85,6 +86,8 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     if pointer is None or (pointer.current is None and purpose == "unlearn"):
         return None
     expire(session, model)
+    if _has_live_run(session, model):
+        return None
     due = _still_open(session, _due(session, model))
     if not due and purpose == "unlearn":
         return None
@@ -152,7 +155,7 @@ def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: di
     _point(session, lease.model, child, version)
     interactions.delete_rows(session, lease.deletions)
     _satisfy(session, lease, child, version)
-    described = {**report, "parameters_digest": _digest(child.hyperparameters)}
+    described = {**finite(report), "parameters_digest": _digest(child.hyperparameters)}
     _end(session, lease.run_id, state="published", child=child.digest, residual=child.residual, report=described)
     return version
 
@@ -172,6 +175,15 @@ def fail(session: Session, lease: Lease, reason: str) -> None:
     _lock_run(session, lease)
     give_back_failed(session, lease.run_id, reason)
     _end(session, lease.run_id, state="failed", failure=reason)
+
+
+def _has_live_run(session: Session, model: str) -> bool:
+    """Whether the model has a live run, once whoever is ending it has done so.
+
+    That is waited for here, before any request is locked: whoever ends a run locks its requests.
+    """
+    live = select(Run.id).where(Run.model == model, Run.state == "live").with_for_update()
+    return session.scalar(live) is not None
 
 
 def _due(session: Session, model: str) -> Sequence[DueRequest]:

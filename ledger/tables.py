@@ -159,7 +159,11 @@ class DeletionRequest(Base):
 
 
 class Run(Base):
-    """One worker's attempt to make a model's next snapshot; its id is the fencing token."""
+    """One worker's attempt to make a model's next snapshot; its id is the fencing token.
+
+    Once published it has a `certificate`, or says in `uncertified` why there is none; until then the lease is that of
+    the worker which makes it, and `certifications` counts how often one began.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -167,6 +171,11 @@ class Run(Base):
         one_of("state", ("live", "published", "failed", "expired")),
         Index("ix_runs_live", "model", unique=True, postgresql_where=text("state = 'live'")),
         Index("ix_runs_started_at", "started_at"),
+        Index(
+            "ix_runs_awaiting_certificate",
+            "ended_at",
+            postgresql_where=text("state = 'published' AND certificate IS NULL AND uncertified IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
@@ -185,6 +194,9 @@ class Run(Base):
     ended_at: Mapped[datetime | None]
     failure: Mapped[str | None]
     report: Mapped[dict[str, Any] | None]
+    certificate: Mapped[dict[str, Any] | None]
+    uncertified: Mapped[str | None]
+    certifications: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class RequestModel(Base):

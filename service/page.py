@@ -6,6 +6,8 @@ from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from ledger.tables import Run
+
 NOTHING = "–"
 
 
@@ -32,6 +34,13 @@ def small(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2e}"
 
 
+def proven(run: Run) -> str:
+    """The proven error of a run's scores as a share of their size, or why there is none."""
+    if run.certificate is None:
+        return run.uncertified or NOTHING
+    return small(run.certificate["rmse_ratio"])
+
+
 def rendered(template: str, **values: object) -> str:
     """A page of these values; every one of them is escaped."""
     return _PAGES.get_template(template).render(values)
@@ -44,4 +53,4 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters |= {"moment": moment, "since": since, "short": short, "small": small}
+_PAGES.filters |= {"moment": moment, "since": since, "short": short, "small": small, "proven": proven}

@@ -19,16 +19,17 @@ log = structlog.get_logger(__name__)
 def complete_ready(workbench: Workbench) -> int:
     """Complete every request whose live replicas have all swapped; returns how many.
 
-    Whatever still held its data on disk is destroyed, and seen to be gone, before its receipt is signed.
+    Whatever still held its data on disk is destroyed, and seen to be gone, before its receipt is signed. It does not
+    wait for the certificate, as the receipt does.
     """
     timeout_s = workbench.settings.replica_timeout_s
     with unit_of_work(workbench.database) as session:
         ready = completion.completable(session, timeout_s)
         doomed = completion.to_destroy(session, timeout_s)
-    if not ready:
-        return 0
     for model, digest in doomed:
         _destroy(workbench, model, digest)
+    if not ready:
+        return 0
     destroy_orphans(workbench)
     if snapshot.has_temporary(workbench.snapshots):
         log.info("completion_deferred", reason="a folder is half written")  # it may hold the data; the sweep comes back

@@ -5,7 +5,9 @@
     ├── ModelBusy           another run of the model is live
     ├── NothingToTrainOn    the ledger holds no interaction
     ├── NeverTrained        the model has no snapshot to unlearn from
-    └── ChildVanished       the written child was gone when it was to be published
+    ├── ChildVanished       the written child was gone when it was to be published
+    ├── NoSuchProof         models of this kind have no certificate
+    └── NothingProven       the bound of a certificate is not a finite number
 
 A reason may be stored with the run and shown on the operations page, so no message holds an identity.
 """
@@ -59,3 +61,22 @@ class ChildVanished(WorkerError):
     def __init__(self, digest: str) -> None:
         super().__init__(f"snapshot {digest} was removed before it could be published")
         self.digest = digest
+
+
+class NoSuchProof(WorkerError):
+    """Models of this kind have no certificate.
+
+    Attributes:
+        kind: Name of the model kind.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"there is no such proof for models of kind {kind!r}")
+        self.kind = kind
+
+
+class NothingProven(WorkerError):
+    """The bound of a certificate is not a finite number."""
+
+    def __init__(self) -> None:
+        super().__init__("the bound on the distance of the scores is not a finite number")

@@ -65,14 +65,14 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
         log.warning("run_lost", model=lease.model, run=str(lease.run_id))
         raise
     except BaseException as error:  # a Ctrl-C, too, must not leave a live run behind
-        reason = _reason(error)
+        reason = reason_of(error)
         log.exception("run_failed", model=lease.model, run=str(lease.run_id), reason=reason)
         with unit_of_work(workbench.database) as session:
             runs.fail(session, lease, reason)
         raise
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The message of our own errors, which name nobody; only the class of any other."""
     ours = isinstance(error, AlteraserError | LedgerError | WorkerError)
     return str(error) if ours else type(error).__name__

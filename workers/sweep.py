@@ -8,6 +8,7 @@ from ledger import sweep
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
 from ledger.replicas import forget_dead
+from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.orphans import destroy_orphans
 from workers.workbench import Workbench
@@ -19,12 +20,16 @@ log = structlog.get_logger(__name__)
 
 
 def sweep_once(workbench: Workbench) -> None:
-    """Take over what dead workers held, ring again for what waits, complete what is due, clear the disk."""
+    """Take over what dead workers held, ring again for what waits, certify, complete what is due, clear the disk."""
     timeout_s = workbench.settings.replica_timeout_s
-    with unit_of_work(workbench.database) as session:
+    database = workbench.database
+    with unit_of_work(database) as session:
         expired = sweep.expire_leases(session)
+    with unit_of_work(database) as session:  # each locks requests oldest first; together they would not
         retried = sweep.retry_failed(session)
+    with unit_of_work(database) as session:
         sweep.settle_untrained(session)
+    with unit_of_work(database) as session:
         sweep.suppress_without_replicas(session, timeout_s)
         forget_dead(session, max(timeout_s, FORGET_REPLICA_AFTER_S))
         waiting = sweep.models_with_work(session)
@@ -34,6 +39,7 @@ def sweep_once(workbench: Workbench) -> None:
         log.info("failed_requests_retried", requests=retried)
     if waiting:
         workbench.doorbell.ring(UNLEARN)
+    certify_published(workbench)
     complete_ready(workbench)
     destroy_orphans(workbench)
 

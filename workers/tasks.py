@@ -13,6 +13,7 @@ from ledger.database import unit_of_work
 from ledger.doorbell import COMPLETE, SWEEP, UNLEARN
 from ledger.errors import LedgerError
 from ledger.sweep import models_with_work
+from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.errors import WorkerError
 from workers.pipeline import run_once
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 def register(app: Celery, workbench: Workbench) -> None:
     """Give the application its tasks, each with this worker's connections."""
     alarm = OverdueAlarm()
-    _register(app, workbench, UNLEARN, unlearn_pending)
+    _register(app, workbench, UNLEARN, unlearn_pending, certify_published, complete_ready)
     _register(app, workbench, COMPLETE, complete_ready)
     _register(app, workbench, SWEEP, sweep_once, alarm)
 

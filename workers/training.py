@@ -16,6 +16,7 @@ from ledger.database import unit_of_work
 from ledger.runs import Lease
 from workers import gates
 from workers.attempts import Child
+from workers.certificates import certify_run
 from workers.errors import ModelBusy, NothingPassed, NothingToTrainOn
 from workers.leasing import held, take_lease
 from workers.publishing import publish, written
@@ -33,7 +34,7 @@ def train_once(
     seed: int = 0,
     watch: Watch = silent,
 ) -> str:
-    """Train a model from random parameters on all interactions nobody asked to delete, and publish it.
+    """Train a model from random parameters on all interactions nobody asked to delete, publish and certify it.
 
     Args:
         workbench: This worker's connections.
@@ -65,6 +66,7 @@ def train_once(
             publish(workbench, lease, digest, child)
     workbench.doorbell.hint()
     log.info("model_trained", model=model, run=str(lease.run_id), child=digest)
+    certify_run(workbench, lease.run_id)
     return digest
 
 

@@ -135,7 +135,8 @@ def cancel(request_id: UUID, parts: Runtime, caller: Canceller) -> DeletionStatu
 def receipt(request_id: UUID, parts: Runtime, caller: Reader) -> Response:
     """Fetch the signed receipt of a completed request. Needs the scope `deletion:read`.
 
-    It says what was done and measured. It is no proof that the weights equal a retrained model's.
+    It says what was done and measured, and what is proven of the scores. It is no proof that the weights equal a
+    retrained model's.
     """
     with unit_of_work(parts.database) as session:
         jws = completion.receipt(session, caller.tenant, request_id)

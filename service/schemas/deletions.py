@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from ledger.requests import Kind, ModelView, NewRequest, RequestView
+from service.schemas.certificates import CertificateDocument
 from service.schemas.identifiers import Identifier
 
 Reason = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
@@ -97,6 +98,8 @@ class ModelProgress(BaseModel):
     run_id: UUID | None = Field(description="The run that works on it, or did.")
     snapshot: str | None = Field(description="Digest of the first generation without the data.")
     residual: float | None = Field(description="Relative gradient norm of that generation.")
+    certificate: CertificateDocument | None = Field(description="What is proven of that generation; null until made.")
+    uncertified: str | None = Field(description="Why nothing is proven of it.")
 
     @classmethod
     def of(cls, view: ModelView) -> Self:
@@ -106,7 +109,15 @@ class ModelProgress(BaseModel):
     @classmethod
     def untouched(cls, view: ModelView) -> Self:
         """What it was when the request was recorded."""
-        return cls(model=view.model, state="pending", run_id=None, snapshot=None, residual=None)
+        return cls(
+            model=view.model,
+            state="pending",
+            run_id=None,
+            snapshot=None,
+            residual=None,
+            certificate=None,
+            uncertified=None,
+        )
 
 
 class Links(BaseModel):
@@ -142,6 +153,8 @@ class DeletionStatus(BaseModel):
                             "run_id": None,
                             "snapshot": None,
                             "residual": None,
+                            "certificate": None,
+                            "uncertified": None,
                         }
                     ],
                     "links": {

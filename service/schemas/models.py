@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from ledger.overview import Served
+from service.schemas.certificates import CertificateDocument
 
 
 class Generation(BaseModel):
@@ -19,6 +20,8 @@ class Generation(BaseModel):
     interactions: int
     residual: float = Field(description="Relative gradient norm on those interactions.")
     published_at: datetime
+    certificate: CertificateDocument | None = Field(description="What is proven of its scores; null until made.")
+    uncertified: str | None = Field(description="Why nothing is proven of them.")
 
 
 class ModelDocument(BaseModel):
@@ -41,6 +44,20 @@ class ModelDocument(BaseModel):
                         "interactions": 100000,
                         "residual": 1e-6,
                         "published_at": "2026-01-01T12:00:01Z",
+                        "certificate": {
+                            "rank": 142,
+                            "sigma": 1.0,
+                            "sigma_by": "cholesky",
+                            "gap": 2.1e-7,
+                            "objective": 96432.5,
+                            "distance": 1e-3,
+                            "rmse": 4.1e-7,
+                            "rms": 0.106,
+                            "rmse_ratio": 3.9e-6,
+                            "influence_bound": 1.2e-3,
+                            "seconds": 1.4,
+                        },
+                        "uncertified": None,
                     },
                 }
             ]
@@ -76,8 +93,8 @@ class ModelList(BaseModel):
 
 
 def _generation(served: Served) -> Generation | None:
-    snapshot = served.snapshot
-    if snapshot is None:
+    snapshot, run = served.snapshot, served.run
+    if snapshot is None or run is None:
         return None
     return Generation(
         snapshot=snapshot.digest,
@@ -86,4 +103,6 @@ def _generation(served: Served) -> Generation | None:
         interactions=snapshot.n_interactions,
         residual=snapshot.residual,
         published_at=snapshot.published_at,
+        certificate=None if run.certificate is None else CertificateDocument.model_validate(run.certificate),
+        uncertified=run.uncertified,
     )

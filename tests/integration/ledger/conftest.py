@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
-from ledger import clock, completion, interactions, replicas, requests, runs
+from ledger import certificates, clock, completion, interactions, replicas, requests, runs
+from ledger.certificates import Uncertified
 from ledger.database import Database, unit_of_work
 from ledger.pseudonym import Pseudonyms
 from ledger.receipts import SigningKey
@@ -23,6 +24,7 @@ TENANT = "shop"
 REPLICA_TIMEOUT_S = 10.0
 PEOPLE = ("anna", "bert", "carla", "dora")
 FILMS = ("alien", "brazil", "casablanca")
+CERTIFICATE = {"sigma": 1.0, "gap": 1e-9, "influence_bound": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,29 @@ class Scene:
         assert lease is not None
         return lease
 
-    def publish(self, lease: Lease, watermark: int | None = None) -> str:
-        """Publish a child with a digest of its own; returns the digest."""
+    def publish(self, lease: Lease, watermark: int | None = None, *, certified: bool = True) -> str:
+        """Publish a child with a digest of its own, and certify it; returns the digest."""
         child = snapshot(lease.watermark if watermark is None else watermark)
         with unit_of_work(self.database) as session:
-            runs.publish(session, lease, child, {"residual": child.residual, "gates": {"finite": True}})
+            runs.publish(session, lease, child, {"residual": child.residual, "moved": 2.0, "gates": {"finite": True}})
+        if certified:
+            self.certify(lease.owner, lease.run_id)
         return child.digest
+
+    def take_certificate(self, owner: str = "worker", run_id: UUID | None = None) -> Uncertified | None:
+        with unit_of_work(self.database) as session:
+            return certificates.take(session, owner, 30, run_id)
+
+    def certify(self, owner: str = "worker", run_id: UUID | None = None) -> None:
+        """Certify the next child that awaits it, or the one of the run."""
+        taken = self.take_certificate(owner, run_id)
+        assert taken is not None
+        with unit_of_work(self.database) as session:
+            certificates.record(session, taken, CERTIFICATE)
+
+    def fall_silent(self) -> None:
+        """Let the lease of everyone who makes a certificate have run out."""
+        self.sql("UPDATE runs SET lease_expires_at = now() WHERE state = 'published'")
 
     def fail(self, lease: Lease, reason: str = "it did not converge") -> None:
         with unit_of_work(self.database) as session:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ledger import sweep
+from ledger import certificates, sweep
 from ledger.database import unit_of_work
 from ledger.errors import LeaseLost, NotCancellable, UnknownSubject
 from ledger.runs import Lease
@@ -49,6 +49,7 @@ class Moves(RuleBasedStateMachine):
         self.state: dict[UUID, str] = {}
         self.unswapped: set[UUID] = set()
         self.unsuppressed: set[UUID] = set()
+        self.uncertified: set[UUID] = set()
         self.live: Lease | None = None
         self.lost: Lease | None = None
         self.watermark = 0
@@ -105,8 +106,9 @@ class Moves(RuleBasedStateMachine):
     @rule()
     def publish(self) -> None:
         assert self.live is not None
-        self.scene.publish(self.live)
+        self.scene.publish(self.live, certified=False)
         taken = set(self.live.request_ids)
+        self.uncertified |= taken
         self.move(taken, "unlearned")
         self.unswapped |= taken
         self.present -= self.live.deletions.subjects
@@ -144,9 +146,17 @@ class Moves(RuleBasedStateMachine):
         self.unswapped.clear()
         self.unsuppressed.clear()
 
+    @precondition(lambda self: self.uncertified)
+    @rule()
+    def certify(self) -> None:
+        while (taken := self.scene.take_certificate()) is not None:
+            with unit_of_work(self.scene.database) as session:
+                certificates.record(session, taken, {"sigma": 1.0})
+        self.uncertified.clear()
+
     @rule()
     def complete(self) -> None:
-        ready = self.of_state("unlearned") - self.unswapped - self.unsuppressed
+        ready = self.of_state("unlearned") - self.unswapped - self.unsuppressed - self.uncertified
         assert set(self.scene.completable()) == ready
         self.scene.destroy()
         for request_id in ready:

@@ -50,10 +50,10 @@ def serve(scene: Scene, dice: random.Random) -> None:
 
 def tidy(scene: Scene, dice: random.Random) -> None:
     del dice
+    for step in (sweep.expire_leases, sweep.retry_failed, sweep.settle_untrained):
+        with unit_of_work(scene.database) as session:
+            step(session)
     with unit_of_work(scene.database) as session:
-        sweep.expire_leases(session)
-        sweep.retry_failed(session)
-        sweep.settle_untrained(session)
         sweep.suppress_without_replicas(session, 10.0)
     scene.destroy()
     for request_id in scene.completable():

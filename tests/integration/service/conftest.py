@@ -31,6 +31,7 @@ from service.parts import Parts
 from service.server import Server
 from service.settings import ServiceSettings
 from tests.conftest import TEMPLATE, execute, fresh_database
+from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.pipeline import run_once
 from workers.settings import WorkerSettings
@@ -90,7 +91,8 @@ class Deployment:
         return digest
 
     def complete(self) -> int:
-        """Complete what can be completed, and have the replica look."""
+        """Certify what is published, complete what can be completed, and have the replica look."""
+        certify_published(self.workbench)
         completed = complete_ready(self.workbench)
         self.look()
         return completed

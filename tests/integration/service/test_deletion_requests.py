@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ledger import receipts
-from tests.integration.service.conftest import OTHER_USER, USER
+from tests.integration.service.conftest import OTHER_USER, SMALL, USER
 
 if TYPE_CHECKING:
     from tests.integration.service.conftest import Deployment
@@ -60,6 +60,27 @@ def test_the_other_kinds_reach_completion_too(deployment: Deployment, kind: str)
         assert item not in deployment.items(OTHER_USER, n=1000, exclude_seen=False)
     else:
         assert item in deployment.items(USER, n=1000)
+
+
+def test_the_certificate_follows_the_publish_and_stands_in_the_status(deployment: Deployment) -> None:
+    link = deployment.ask({"subject": USER}).headers["Location"]
+    headers = deployment.key("deletion:read")
+    deployment.unlearn()
+    (published,) = deployment.client.get(link, headers=headers).json()["models"]
+    assert (published["state"], published["certificate"], published["uncertified"]) == ("published", None, None)
+    deployment.complete()
+    (certified,) = deployment.client.get(link, headers=headers).json()["models"]
+    assert certified["certificate"]["rank"] == SMALL["d"]
+    assert certified["certificate"]["distance"] > 0
+    assert certified["uncertified"] is None
+
+
+def test_why_there_is_no_certificate_stands_in_the_status(deployment: Deployment) -> None:
+    link = deployment.ask({"subject": USER}).headers["Location"]
+    deployment.unlearn()
+    deployment.sql("UPDATE runs SET uncertified = 'no such proof' WHERE purpose = 'unlearn'")
+    (model,) = deployment.client.get(link, headers=deployment.key("deletion:read")).json()["models"]
+    assert (model["certificate"], model["uncertified"]) == (None, "no such proof")
 
 
 def test_without_a_receipt_yet_the_receipt_is_a_conflict(deployment: Deployment) -> None:

@@ -62,6 +62,8 @@ def test_models_are_described_with_their_generation(serving: Deployment) -> None
     assert one["hyperparameters"]["d"] == 4
     assert one["generation"]["snapshot"] == serving.parts.replica.serving().digest
     assert one["generation"]["interactions"] == 700
+    assert one["generation"]["certificate"]["sigma"] > 0
+    assert one["generation"]["uncertified"] is None
 
 
 def test_the_metrics_follow_a_request_through_its_clocks(deployment: Deployment) -> None:
@@ -108,6 +110,12 @@ def test_the_page_shows_what_is_going_on_and_nobodys_name(deployment: Deployment
         assert shown in page
     assert deployment.parts.replica.serving().digest[:12] in page
     assert "<script" not in page
+    assert "Proven error" in page
+
+
+def test_the_page_says_why_nothing_is_proven(deployment: Deployment) -> None:
+    deployment.sql("UPDATE runs SET certificate = NULL, uncertified = 'the proof failed'")
+    assert "the proof failed" in deployment.client.get("/ops", headers=deployment.key("ops:read")).text
 
 
 def test_an_empty_deployment_has_a_page_too(shared: Deployment) -> None:

@@ -14,6 +14,7 @@ from ledger import completion, receipts, replicas, requests
 from ledger.database import unit_of_work
 from ledger.requests import RequestView
 from ledger.tables import Receipt
+from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.pipeline import run_once
 from workers.sweep import sweep_once
@@ -21,6 +22,12 @@ from workers.training import train_once
 from workers.workbench import Workbench
 
 MODEL = "main"
+
+
+def forget(workbench: Workbench, model: str = MODEL) -> None:
+    """Unlearn what is pending, publish and certify."""
+    run_once(workbench, model)
+    certify_published(workbench)
 
 
 def view(workbench: Workbench, request_id: UUID) -> RequestView:
@@ -46,7 +53,7 @@ def test_nothing_is_completed_before_the_replica_has_swapped(
     swap()
     parent = current(trained)
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     assert complete_ready(trained) == 0
     assert parent in snapshot.digests(trained.snapshots)
 
@@ -61,7 +68,7 @@ def test_the_receipt_says_what_was_done_and_never_who(
 ) -> None:
     parent = current(trained)
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     complete_ready(trained)
 
@@ -82,7 +89,7 @@ def test_completing_twice_issues_one_receipt(
     trained: Workbench, ask: Callable[..., UUID], swap: Callable[[], None]
 ) -> None:
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     assert [complete_ready(trained) for _ in range(3)] == [1, 0, 0]
     first = receipt(trained, request_id)
@@ -97,7 +104,7 @@ def test_a_crash_after_destroying_and_before_noting_it_is_made_good(
 ) -> None:
     parent = current(trained)
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     snapshot.destroy(trained.snapshots, parent)
     assert complete_ready(trained) == 1
@@ -111,7 +118,7 @@ def test_no_receipt_is_signed_while_the_folder_of_a_killed_run_still_holds_the_d
     never_published = replace(parent, parent=current(trained))  # what a worker killed before publishing leaves
     orphan = snapshot.write(trained.snapshots, never_published)
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     assert complete_ready(trained) == 1
     assert view(trained, request_id).state == "completed"
@@ -122,7 +129,7 @@ def test_no_receipt_is_signed_while_a_folder_is_half_written(
     trained: Workbench, ask: Callable[..., UUID], swap: Callable[[], None]
 ) -> None:
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     half_written = trained.snapshots / f"{WRITING}killed"
     half_written.mkdir()
@@ -137,11 +144,11 @@ def test_with_two_models_a_request_is_done_when_both_are(
 ) -> None:
     train_once(trained, "second", given={"d": 3}, seed=1)
     request_id = ask(user="7")
-    run_once(trained, MODEL)
+    forget(trained)
     swap()
     assert complete_ready(trained) == 0
     assert view(trained, request_id).state == "in_progress"
-    run_once(trained, "second")
+    forget(trained, "second")
     assert complete_ready(trained) == 1
     assert len(snapshot.digests(trained.snapshots)) == 2
 

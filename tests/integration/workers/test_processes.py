@@ -56,7 +56,7 @@ def exit_code(process: subprocess.Popen[bytes]) -> int:
     return process.wait(PATIENCE_S)
 
 
-def test_a_rung_worker_unlearns_and_ends_when_told_to(
+def test_a_rung_worker_unlearns_certifies_and_ends_when_told_to(
     trained: Workbench,
     ask: Callable[..., UUID],
     start: Callable[[str], subprocess.Popen[bytes]],
@@ -66,15 +66,16 @@ def test_a_rung_worker_unlearns_and_ends_when_told_to(
     worker = start("worker")
     trained.doorbell.ring(UNLEARN)
 
-    def is_unlearned() -> bool:
+    def is_certified() -> bool:
         with unit_of_work(trained.database) as session:
-            return requests.get(session, "acme", request_id).unlearned_at is not None
+            (model,) = requests.get(session, "acme", request_id).models
+        return model.certificate is not None
 
-    until(is_unlearned)
+    until(is_certified)
     assert exit_code(worker) == 0
     lines = (tmp_path / "worker.log").read_text().splitlines()
     events = {json.loads(line)["event"] for line in lines if line.startswith("{")}
-    assert events >= {"worker_started", "run_leased", "child_published"}
+    assert events >= {"worker_started", "run_leased", "child_published", "child_certified"}
 
 
 @pytest.mark.parametrize("process", ["worker", "beat"])

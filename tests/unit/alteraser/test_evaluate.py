@@ -1,4 +1,4 @@
-"""Recall, NDCG and Jaccard against numbers worked out by hand."""
+"""Recall, NDCG, Jaccard and rank-biased overlap against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from alteraser.deletions import Deletions
 from alteraser.errors import VocabularyMismatch
-from alteraser.evaluate import NO_ITEM, Accuracy, accuracy, jaccard, top_k
+from alteraser.evaluate import NO_ITEM, Accuracy, accuracy, jaccard, rank_biased_overlap, recommended, top_k
 from alteraser.interactions import Csr, Interactions, Vocabulary
 
 USERS, ITEMS = Vocabulary(("a", "b", "c")), Vocabulary(("0", "1", "2", "3", "4"))
@@ -107,3 +107,53 @@ def test_parts_over_different_vocabularies_are_refused() -> None:
 )
 def test_jaccard_is_the_shared_share(one: list[list[int]], other: list[list[int]], expected: float) -> None:
     assert jaccard(torch.tensor(one), torch.tensor(other)) == pytest.approx(expected)
+
+
+def _overlap_in_plain_words(one: list[int], other: list[int], p: float) -> float:
+    """Webber et al. 2010, eq. 32, written down term by term."""
+    one, other = ([item for item in items if item != NO_ITEM] for items in (one, other))
+    short, long = sorted((len(one), len(other)))
+    if long == 0:
+        return 1.0
+    if short == 0:
+        return 0.0
+    shared = [len(set(one[:d]) & set(other[:d])) for d in range(long + 1)]
+    agreement = sum(shared[d] / d * p**d for d in range(1, long + 1))
+    agreement += sum(shared[short] * (d - short) / (short * d) * p**d for d in range(short + 1, long + 1))
+    return (1 - p) / p * agreement + ((shared[long] - shared[short]) / long + shared[short] / short) * p**long
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, 2, 3], [3, 2, 1]),
+        ([1, 2, 3], [4, 5, 6]),
+        ([1, 2, 3, 4], [1, 2, 5, NO_ITEM]),
+        ([7, NO_ITEM, NO_ITEM], [8, 9, 7]),
+        ([1, NO_ITEM], [NO_ITEM, NO_ITEM]),
+        ([NO_ITEM], [NO_ITEM]),
+    ],
+)
+@pytest.mark.parametrize("p", [0.5, 0.9])
+def test_rank_biased_overlap_is_as_written_down(one: list[int], other: list[int], p: float) -> None:
+    expected = _overlap_in_plain_words(one, other, p)
+    assert rank_biased_overlap(torch.tensor([one]), torch.tensor([other]), p) == pytest.approx(expected, abs=1e-14)
+    assert rank_biased_overlap(torch.tensor([other]), torch.tensor([one]), p) == pytest.approx(expected, abs=1e-14)
+
+
+def test_rank_biased_overlap_is_one_for_equal_lists_and_a_mean_over_rows() -> None:
+    lists = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    assert rank_biased_overlap(lists, lists) == pytest.approx(1.0)
+    assert rank_biased_overlap(lists, torch.tensor([[1, 2, 3], [7, 8, 9]])) == pytest.approx(0.5)
+
+
+def test_the_first_places_weigh_most() -> None:
+    truth = torch.tensor([[1, 2, 3, 4]])
+    swapped_first, swapped_last = torch.tensor([[2, 1, 3, 4]]), torch.tensor([[1, 2, 4, 3]])
+    assert jaccard(truth, swapped_first) == jaccard(truth, swapped_last) == 1.0
+    assert rank_biased_overlap(truth, swapped_first) < rank_biased_overlap(truth, swapped_last) < 1.0
+
+
+def test_everybody_is_recommended_what_they_have_not_seen() -> None:
+    assert recommended(_falling, _data((0, 0), (1, 3)), 2).tolist() == [[1, 2], [0, 1], [0, 1]]

@@ -10,6 +10,19 @@ from ledger.requests import ModelView, RequestView
 from service.schemas.deletions import DeletionStatus
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+PROVEN = {
+    "rank": 4,
+    "sigma": 1.0,
+    "sigma_by": "cholesky",
+    "gap": 1e-9,
+    "objective": 100.0,
+    "distance": 1e-4,
+    "rmse": 1e-6,
+    "rms": 0.1,
+    "rmse_ratio": 1e-5,
+    "influence_bound": None,
+    "seconds": 0.1,
+}
 RECORDED = RequestView(
     id=UUID(int=1),
     tenant="acme",
@@ -28,7 +41,7 @@ RECORDED = RequestView(
     attempts=0,
     next_attempt_at=None,
     failure=None,
-    models=(ModelView("main", "pending", None, None, None),),
+    models=(ModelView("main", "pending", None, None, None, None, None),),
 )
 LATER = [
     replace(RECORDED, suppressed_at=START),
@@ -40,7 +53,7 @@ LATER = [
         suppressed_at=START,
         unlearned_at=START,
         completed_at=START,
-        models=(ModelView("main", "published", UUID(int=2), "d" * 64, 1e-6),),
+        models=(ModelView("main", "published", UUID(int=2), "d" * 64, 1e-6, PROVEN, None),),
     ),
 ]
 
@@ -56,6 +69,8 @@ def test_the_answer_now_says_what_happened_since() -> None:
     completed = DeletionStatus.of(LATER[-1])
     assert completed.state == "completed"
     assert completed.models[0].snapshot == "d" * 64
+    assert completed.models[0].certificate is not None
+    assert completed.models[0].certificate.model_dump() == PROVEN
     assert DeletionStatus.of(LATER[1]).failure == "it did not converge"
 
 

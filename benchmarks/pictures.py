@@ -1,0 +1,76 @@
+"""Pictures of the evidence: influence that is left against seconds, and cost against size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "do-nothing": "#000000",
+    "drop-row": "#7f7f7f",
+    "local": "#9467bd",
+    "alternation": "#ff7f0e",
+    "adamw": "#8c564b",
+    "alteraser": "#1f77b4",
+    "alteraser-exact": "#17becf",
+    "retrain-converged": "#2ca02c",
+    "retrain-practical": "#d62728",
+}
+LEAST_SECONDS = 1e-4
+SIZE_INCHES = (7.0, 4.4)
+SALT = "alteraser"
+"""Names inside an SVG are made from it and not from a random number: the same evidence gives the same file."""
+
+
+def influence_against_seconds(evidence: Mapping[str, Any], path: Path) -> None:
+    """Draw RI all against seconds for every method that has both: a mark for its row, a line for its curve."""
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.add_subplot()
+    for row in evidence["rows"]:
+        if row["ri_all"]:
+            _draw_method(axes, row)
+    worst = evidence["seed_floor"]["worst_ri_all"]
+    if worst:
+        axes.axhline(worst, color="#2ca02c", linewidth=0.8, linestyle=":", label="farthest converged retrain")
+    axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel="residual influence, all pairs (do nothing = 1)")
+    axes.set_title(f"{evidence['model']} on {evidence['dataset']['name']}: forgetting {evidence['forget']}")
+    _finish(figure, axes, path)
+
+
+def cost_against_size(rows: Sequence[Mapping[str, Any]], series: Mapping[str, str], x: str, path: Path) -> None:
+    """Draw columns of rows against a size.
+
+    Args:
+        rows: One per size; a point that is None is left out.
+        series: Label by key of the column.
+        x: Key of the size.
+        path: Where to, SVG or PNG by its ending.
+    """
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.add_subplot()
+    for key, label in series.items():
+        points = [(row[x], row[key]) for row in rows if row[key]]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
+    axes.set(xscale="log", yscale="log", xlabel=x, ylabel="seconds")
+    _finish(figure, axes, path)
+
+
+def _draw_method(axes: Axes, row: Mapping[str, Any]) -> None:
+    colour, curve = COLOURS[row["method"]], [(at["seconds"], at["ri_all"]) for at in row["curve"] if at["ri_all"]]
+    if curve:
+        axes.plot(*zip(*curve, strict=True), color=colour, linewidth=1.0, alpha=0.7)
+    seconds = max(row["seconds"], LEAST_SECONDS)
+    axes.plot(seconds, row["ri_all"], "o", color=colour, markersize=6, label=row["method"])
+
+
+def _finish(figure: Figure, axes: Axes, path: Path) -> None:
+    axes.grid(visible=True, which="major", linewidth=0.3)
+    axes.legend(fontsize=8)
+    with mpl.rc_context({"svg.hashsalt": SALT}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
