@@ -7,10 +7,10 @@ with squared loss is then, but for terms inside the model's range,
     [ G~^T       Lambda_i ]
 
 with Lambda diagonal, 1 plus what the data adds, and G~ the scaled gradient with respect to the score matrix. Outside
-the range of the factors G~ becomes W = (I - U U^T) G~ (I - V V^T), whose norm is about 1 at a minimum
-(`alteraser.certificate`). In latent dimensions of small singular value the data adds little, so this matrix is nearly
-singular along the leading singular vectors of W: on MovieLens-1M 32 of them times the last 16 of 64 dimensions held
-98 % of what four steps of block-preconditioned conjugate gradients had left. Here they are found by a randomised block
+the range of the factors G~ is W of `alteraser.outside`, whose norm is about 1 at a minimum; inside it is -U V^T. In
+latent dimensions of small singular value the data adds little, so this matrix is nearly singular along the leading
+singular vectors of W and the weakest of U and V: on MovieLens-1M 32 vectors of W times the last 16 of 64 dimensions
+held 98 % of what four steps of block-preconditioned conjugate gradients had left. Those of W are found by a block
 Krylov method (Musco and Musco, "Randomized block Krylov methods for stronger and faster approximate singular value
 decomposition", NeurIPS 2015), which reads the interactions `2 STEPS + 1` times at `WIDTH` columns each.
 """

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from alteraser.coupling import RANK, STEPS, WIDTH, leading_triplets
 from alteraser.model import Parameters
+from alteraser.outside import OutsideGradient
 from alteraser.rotations import Rotations
 from alteraser.subproblems import Subproblems, TypicalInverse
 
@@ -97,59 +98,36 @@ class FactorEquations:
     def _flat(users: Tensor, items: Tensor) -> Tensor:
         return torch.cat([users.reshape(-1), items.reshape(-1)])
 
+    def outside(self) -> OutsideGradient:
+        """Return the gradient with respect to the scores outside the range of the factors."""
+        return OutsideGradient(
+            self._by_user,
+            self._by_item,
+            self._errors,
+            self._errors_by_item,
+            self._P,
+            self._Q,
+            (self._l2_u.sqrt(), self._l2_i.sqrt()),
+            self._alpha0,
+        )
+
     def _precondition_by(self, users: Side, items: Side) -> Preconditioner:
-        scaled = _Scaled(self._P * self._l2_u.sqrt())
-        scaled_items = _Scaled(self._Q * self._l2_i.sqrt())
-        outside = _OutsideGradient(self, scaled.range, scaled_items.range)
-        triplets = leading_triplets(outside, len(self._Q), self._Q, rank=RANK, width=WIDTH, steps=STEPS)
-        weakest = scaled.latent[:, : (self._P.shape[1] + 1) // 2]  # (d, L)
+        outside = self.outside()
+        n_weak = (self._P.shape[1] + 1) // 2
+        weakest = outside.latent[:, :n_weak]  # (d, L)
+        W = leading_triplets(outside, len(self._Q), self._Q, rank=RANK, width=WIDTH, steps=STEPS)
+        # on the weakest part of the range G~ is -U V^T, singular values 1, and the data adds as little there
+        values = torch.cat([W.values, W.values.new_ones(n_weak)])
         return Preconditioner(
-            _Rows(users.subproblems, items.factors, self._Q, triplets.users, weakest),
-            _Rows(items.subproblems, users.factors, self._P, triplets.items, weakest),
-            triplets.values,
+            _Rows(users.subproblems, items.factors, self._Q, _beside(W.users, outside.U[:, :n_weak]), weakest),
+            _Rows(items.subproblems, users.factors, self._P, _beside(W.items, -outside.V[:, :n_weak]), weakest),
+            values,
             weakest,
         )
 
 
-class _Scaled:
-    """The range and the latent dimensions of one side's scaled factors R^1/2 F.
-
-    Args:
-        factors: (n, d) float32, scaled.
-
-    Attributes:
-        range: (n, d) orthonormal basis of the columns.
-        latent: (d, d) orthonormal, the dimensions by rising singular value.
-    """
-
-    def __init__(self, factors: Tensor) -> None:
-        squares, latent = torch.linalg.eigh(factors.double().T @ factors.double())
-        lengths = squares.clamp_min(0.0).sqrt()
-        inverse = torch.where(lengths > 1e-6 * lengths.max(), 1.0 / lengths, 0.0)
-        self.range = factors @ (latent * inverse).float()
-        self.latent = latent.float()
-
-
-class _OutsideGradient:
-    """W = (I - U U^T) G~ (I - V V^T), G~ the scaled gradient with respect to the scores: sparse plus low rank."""
-
-    def __init__(self, equations: FactorEquations, U: Tensor, V: Tensor) -> None:
-        self._of = equations
-        self._U, self._V = U, V
-        self._root_u, self._root_i = equations._l2_u.sqrt(), equations._l2_i.sqrt()
-        self._left, self._right = equations._P / self._root_u, equations._alpha0 * equations._Q / self._root_i
-
-    def times(self, right: Tensor) -> Tensor:
-        """Return ``W right``, (n_users, k)."""
-        right = _without(right, self._V)
-        sparse = self._of._by_user.weighted_sum(self._of._errors, right / self._root_i) / self._root_u
-        return _without(sparse + self._left @ (self._right.T @ right), self._U)
-
-    def transposed_times(self, left: Tensor) -> Tensor:
-        """Return ``W^T left``, (n_items, k)."""
-        left = _without(left, self._U)
-        sparse = self._of._by_item.weighted_sum(self._of._errors_by_item, left / self._root_u) / self._root_i
-        return _without(sparse + self._right @ (self._left.T @ left), self._V)
+def _beside(left: Tensor, right: Tensor) -> Tensor:
+    return torch.cat([left, right], dim=1)
 
 
 class _Rows:
@@ -201,28 +179,25 @@ class Preconditioner:
         )
 
 
-def _corrections(grams_u: Tensor, grams_i: Tensor, values: Tensor) -> Tensor:
-    """Return ``-([T_u, S^-1; S^-1, T_i])^-1``, (L, 2 r, 2 r) float32, with S scaled so that all stays positive.
+def _corrections(T: Tensor, C: Tensor, values: Tensor) -> Tensor:
+    """Return ``-([T, S^-1; S^-1, C])^-1``, (L, 2 r, 2 r) float32, with S scaled so that all stays positive.
+
+    By Cholesky and symmetric eigenproblems of r x r matrices: batched LU of torch 2.13 fails on two threads.
 
     Args:
-        grams_u: (L, r, r) T_u = A^T Lambda_u^-1 A, float64.
-        grams_i: (L, r, r) likewise.
+        T: (L, r, r) A^T Lambda_u^-1 A, float64.
+        C: (L, r, r) B^T Lambda_i^-1 B, float64.
         values: (r,) S.
     """
-    if not len(values):
-        return grams_u.float()
-    roots, V = torch.linalg.eigh(grams_u)
-    half = (V * roots.clamp_min(0.0).sqrt()[:, None, :]) @ V.mT
-    strongest = torch.linalg.eigvalsh(half @ (values[:, None] * grams_i * values) @ half).amax(dim=1)  # (L,)
-    scale = (NEARLY_SINGULAR / strongest.clamp_min(NEARLY_SINGULAR)).sqrt()
-    inverse_values = torch.diag_embed(1.0 / (scale[:, None] * values))
-    system = torch.cat(
-        [torch.cat([grams_u, inverse_values], dim=2), torch.cat([inverse_values, grams_i], dim=2)], dim=1
-    )
-    found: Tensor = -torch.linalg.inv(system).float()
-    return found
-
-
-def _without(vectors: Tensor, basis: Tensor) -> Tensor:
-    """Return the vectors less their parts in the span of an orthonormal basis."""
-    return torch.addmm(vectors, basis, basis.T @ vectors, alpha=-1.0)
+    roots, V = torch.linalg.eigh(values[:, None] * C * values)
+    half = (V * roots.clamp_min(0.0).sqrt()[:, None, :]) @ V.mT  # (S C S)^1/2
+    pull = half @ T @ half
+    strongest = torch.linalg.eigvalsh(pull).amax(dim=1) if len(values) else T.new_zeros(len(T))  # (L,)
+    scale = (NEARLY_SINGULAR / strongest.clamp_min(NEARLY_SINGULAR))[:, None, None]  # of S^2
+    eye = torch.eye(len(values), dtype=T.dtype, device=T.device)
+    users = scale * half @ torch.cholesky_inverse(torch.linalg.cholesky(eye - scale * pull)) @ half
+    inverse_C = torch.cholesky_inverse(torch.linalg.cholesky(C))
+    through = inverse_C / values / scale.sqrt()  # C^-1 S^-1
+    cross = -through @ users  # (L, r, r): items from users
+    items = -inverse_C - cross @ through.mT
+    return torch.cat([torch.cat([users, cross.mT], dim=2), torch.cat([cross, items], dim=2)], dim=1).float()

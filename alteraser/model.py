@@ -158,6 +158,12 @@ class Objective(Protocol):
             removed: What the deletion took away.
         """
 
+    def fit_width(self, at: Parameters) -> Parameters:
+        """Return ``at`` with as many latent dimensions as the objective has a use for; itself if it has them.
+
+        Where it differs, ``at`` was not the global minimum or held dimensions without use, and solving goes on from it.
+        """
+
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
         """Return the Newton equations at an iterate.
 

@@ -11,7 +11,7 @@ from alteraser.interactions import Interactions
 from alteraser.kinds import kind as kind_of
 from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
 from alteraser.report import Report, report_on
-from alteraser.solve import newton
+from alteraser.solve import Stationary, newton
 from alteraser.stopwatch import Stopwatch
 
 SWEEPS = 12
@@ -20,6 +20,9 @@ SWEEPS = 12
 TOLERANCE = 1e-9
 """Relative to the L2 part of the gradient. Far below what one deletion leaves behind (about 1e-3 for one of 6,040
 users), so that unlearning starts from a minimum and not from a training that was never finished."""
+
+COARSE = 1e-3
+"""Relative gradient at which it is settled how many latent dimensions are needed, before the solution is refined."""
 
 CPU = torch.device("cpu")
 
@@ -77,7 +80,7 @@ def train(
     clock.end("sweeps")
     scale = objective.gradient_scale(swept)
     _, gradient = objective.value_and_gradient(swept)
-    found = newton(objective, swept, target=tolerance * scale, scale=scale, watch=watch)
+    found = solve(objective, swept, target=tolerance * scale, scale=scale, watch=watch)
     clock.end("newton")
     report = report_on(
         found,
@@ -90,6 +93,18 @@ def train(
         seconds=clock.seconds,
     )
     return Trained(found.parameters.to(CPU), hyperparameters, report)
+
+
+def solve(objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch) -> Stationary:
+    """Minimise by Newton with as many latent dimensions as the objective has a use for; else as `newton`."""
+    at, tolerance = start, max(COARSE * scale, target)
+    while True:
+        found = newton(objective, at, target=tolerance, scale=scale, watch=watch)
+        at = objective.fit_width(found.parameters)
+        if at is found.parameters:
+            if tolerance <= target:
+                return found
+            tolerance = target
 
 
 def alternate(objective: Objective, start: Parameters, sweeps: int, watch: Watch) -> Parameters:

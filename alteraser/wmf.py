@@ -38,8 +38,10 @@ from alteraser.model import (
     Side,
     sum_of_squares,
 )
+from alteraser.outside import OutsideGradient
 from alteraser.pattern import Pattern
 from alteraser.subproblems import Subproblems, TypicalInverse
+from alteraser.width import fitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,9 @@ class WmfHyperparameters:
     """What defines the objective of one trained model; lives in its snapshot's manifest.
 
     Attributes:
-        d: Width of the embeddings.
+        d: Width of the embeddings; with ``saturate`` only that at the start of training.
+        saturate: 1 to add latent dimensions until the minimum is the global one and can be proven to be, and to drop
+            those that hold nothing; 0 to keep d.
         alpha0: Weight of a pair that is not an interaction, against 1 for one that is.
         reg: L2, scaled by each row's frequency.
         n_users_0: Users at training.
@@ -56,8 +60,9 @@ class WmfHyperparameters:
     """
 
     d: int = 64
-    alpha0: float = 0.4
-    reg: float = 0.008
+    saturate: int = 1
+    alpha0: float = 0.3
+    reg: float = 0.01
     init_scale: float = 0.1
     n_users_0: int = 0
     n_items_0: int = 0
@@ -67,6 +72,8 @@ class WmfHyperparameters:
         for name in ("d", "alpha0", "reg", "init_scale"):
             if not getattr(self, name) > 0 or getattr(self, name) == float("inf"):
                 raise InvalidHyperparameter(name, "must be a finite number above 0")
+        if self.saturate not in (0, 1):
+            raise InvalidHyperparameter("saturate", "must be 0 or 1")
 
 
 class Wmf:
@@ -141,7 +148,7 @@ class WmfObjective:
     def __init__(self, data: Interactions, hyperparameters: WmfHyperparameters, device: torch.device) -> None:
         h = hyperparameters
         self.passes = 0
-        self._alpha0, self._reg = h.alpha0, h.reg
+        self._alpha0, self._reg, self._fits_width = h.alpha0, h.reg, bool(h.saturate)
 
         def side(csr: Csr, n_columns: int, n_columns_0: int) -> Subproblems:
             pattern = Pattern(csr, n_columns, device)
@@ -219,6 +226,26 @@ class WmfObjective:
             self._item_order,
             near if isinstance(near, FactorEquations) else None,
         )
+
+    def fit_width(self, at: Parameters) -> Parameters:
+        """Return ``at`` with the latent dimensions of `alteraser.width`; see `Objective`."""
+        if not self._fits_width:
+            return at
+        self.passes += 1
+        P, Q = at.users.float(), at.items.float()
+        errors = self._users.pattern.sample(P, Q) - 1
+        roots = self._users.l2.sqrt()[:, None], self._items.l2.sqrt()[:, None]
+        outside = OutsideGradient(
+            self._users.pattern,
+            self._items.pattern,
+            errors,
+            errors[self._item_order],
+            P,
+            Q,
+            (roots[0].float(), roots[1].float()),
+            self._alpha0,
+        )
+        return fitted(at, outside, roots, self._alpha0)
 
     def _l2(self, at: Parameters) -> tuple[Tensor, Tensor]:
         return self._users.l2[:, None] * at.users, self._items.l2[:, None] * at.items

@@ -14,13 +14,14 @@ from typing import Annotated
 
 import typer
 
+from alteraser.eraser import TOLERANCE
 from benchmarks.evidence import pin_threads, provenance, write_json
 from benchmarks.forgotten import FORMS, in_the_open
 from benchmarks.inputs import described
 from benchmarks.methods import METHODS
 from benchmarks.pictures import influence_against_seconds
 from benchmarks.tables import FOLDER
-from benchmarks.unlearning import TOLERANCE, known_methods, live_model, measured, show
+from benchmarks.unlearning import known_methods, live_model, measured, show
 
 
 def main(

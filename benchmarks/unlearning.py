@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from alteraser.eraser import TOLERANCE
 from alteraser.loaders import Split
 from alteraser.snapshot import Snapshot
 from benchmarks.case import Case
@@ -24,8 +25,6 @@ from benchmarks.methods import METHODS, Trial
 from benchmarks.models import trained_snapshot
 from benchmarks.pictures import influence_against_seconds
 from benchmarks.truth import Truth
-
-TOLERANCE = 1e-2
 
 SHOWN = {
     "method": "method",
