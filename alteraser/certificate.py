@@ -45,6 +45,9 @@ Matrix = NDArray[np.float64]
 RANGE_THRESHOLDS = (1e-10, 1e-5, 1e-3)
 """Singular values below this share of the largest may be left out of the range; every choice gives a true bound."""
 
+CLOSED = 1e-9
+"""A gap of this share of the objective is not worth another choice."""
+
 PROVEN_BY_CHOLESKY = 6144
 """Up to so many rows of the smaller side |W|_2 is bounded by a Cholesky factorisation (8 bytes for each pair of
 them); above, by Lanczos and a bound on its error."""
@@ -112,12 +115,15 @@ def certify(P: Matrix, Q: Matrix, data: Interactions, hyperparameters: Mapping[s
     """
     problem = _Problem.of(data, hyperparameters)
     scores = _Scores.of(problem, P, Q)
-    candidates = sorted({int((share * scores.S.max(initial=0.0) < scores.S).sum()) for share in RANGE_THRESHOLDS})
-    gap, sigma, sigma_by = min(_gap(problem, scores, rank) for rank in candidates)
+    ranks = [int(np.count_nonzero(share * scores.S.max(initial=0.0) < scores.S)) for share in RANGE_THRESHOLDS]
+    gap, sigma, sigma_by = _gap(problem, scores, ranks[0])
+    for rank in sorted(set(ranks[1:]) - {ranks[0]}, reverse=True):
+        if gap > CLOSED * scores.objective:
+            gap, sigma, sigma_by = min((gap, sigma, sigma_by), _gap(problem, scores, rank))
     distance = math.sqrt(2 * gap / problem.alpha0)
     n_pairs = max(data.n_users * data.n_items, 1)
     return Certificate(
-        rank=candidates[-1],
+        rank=ranks[0],
         sigma=sigma,
         sigma_by=sigma_by,
         gap=gap,
@@ -129,11 +135,12 @@ def certify(P: Matrix, Q: Matrix, data: Interactions, hyperparameters: Mapping[s
 
 
 def distance_between(before: tuple[Matrix, Matrix], after: tuple[Matrix, Matrix]) -> float:
-    """Return ``|P Q^T - P' Q'^T|_F`` for the factors (P, Q) and (P', Q') of the same rows.
+    """Return ``|P Q^T - P' Q'^T|_F`` for the factors (P, Q) and (P', Q') of the same rows, of any widths.
 
     From d x d products alone, and from differences of factors, so that close models lose no digits.
     """
-    (P, Q), (P_after, Q_after) = before, after
+    width = max(before[0].shape[1], after[0].shape[1])
+    (P, Q), (P_after, Q_after) = ([_widened(F, width) for F in pair] for pair in (before, after))
     left = np.hstack([P - P_after, P_after])
     right = np.hstack([Q, Q - Q_after])
     return math.sqrt(max(_square(left, right), 0.0))
@@ -378,6 +385,10 @@ class _Outside:
             select_range=(len(diagonal) - 1, len(diagonal) - 1),
         )
         return math.sqrt(max(float(top[0]), 0.0))
+
+
+def _widened(factors: Matrix, width: int) -> Matrix:
+    return np.pad(factors, ((0, 0), (0, width - factors.shape[1])))
 
 
 def _without(vectors: Matrix, basis: Matrix) -> Matrix:

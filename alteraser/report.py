@@ -25,6 +25,19 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedCost:
+    """What two ways to the same minimum were expected to cost, in products with the Hessian.
+
+    Attributes:
+        alteraser: From the warm start.
+        retrain: From random parameters.
+    """
+
+    alteraser: float
+    retrain: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """How a training or an unlearning ended.
 
@@ -42,6 +55,7 @@ class Report:
         passes: Times the interactions were gone through outside those products.
         removed: What left the data.
         moved: ``|X_before - X_after|_F`` over the scores of the kept users and items; 0 in training.
+        predicted: What the algorithm was chosen by; None in training.
         seconds: Wall-clock seconds by phase.
     """
 
@@ -57,6 +71,7 @@ class Report:
     passes: int
     removed: Removed
     moved: float
+    predicted: PredictedCost | None
     seconds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,6 +91,7 @@ def report_on(
     seconds: dict[str, float],
     removed: Removed | None = None,
     moved: float = 0.0,
+    predicted: PredictedCost | None = None,
 ) -> Report:
     """Return the report on a stationary point.
 
@@ -90,6 +106,7 @@ def report_on(
         seconds: Wall-clock seconds by phase.
         removed: What left the data.
         moved: How far the scores moved.
+        predicted: What the algorithm was chosen by.
     """
     return Report(
         algorithm=algorithm,
@@ -104,5 +121,6 @@ def report_on(
         passes=objective.passes,
         removed=removed or Removed(),
         moved=moved,
+        predicted=predicted,
         seconds=dict(seconds),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -80,7 +80,7 @@ def train(
     clock.end("sweeps")
     scale = objective.gradient_scale(swept)
     _, gradient = objective.value_and_gradient(swept)
-    found = solve(objective, swept, target=tolerance * scale, scale=scale, watch=watch)
+    found = solve(objective, swept, target=tolerance * scale, scale=scale, coarse=scale, watch=watch)
     clock.end("newton")
     report = report_on(
         found,
@@ -95,15 +95,30 @@ def train(
     return Trained(found.parameters.to(CPU), hyperparameters, report)
 
 
-def solve(objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch) -> Stationary:
-    """Minimise by Newton with as many latent dimensions as the objective has a use for; else as `newton`."""
-    at, tolerance = start, max(COARSE * scale, target)
+def solve(
+    objective: Objective, start: Parameters, *, target: float, scale: float, coarse: float, watch: Watch
+) -> Stationary:
+    """Minimise by Newton with as many latent dimensions as the objective has a use for.
+
+    Args:
+        objective: What is minimised.
+        start: Where from.
+        target: Absolute bound on the gradient's norm.
+        scale: What the residuals told to ``watch`` are relative to.
+        coarse: What `COARSE` is relative to.
+        watch: Told of every step.
+
+    Raises:
+        NotConverged: The bound was not reached.
+    """
+    at, tolerance, outer, inner = start, max(COARSE * coarse, target), 0, 0
     while True:
         found = newton(objective, at, target=tolerance, scale=scale, watch=watch)
+        outer, inner = outer + found.outer, inner + found.inner
         at = objective.fit_width(found.parameters)
         if at is found.parameters:
             if tolerance <= target:
-                return found
+                return replace(found, outer=outer, inner=inner)
             tolerance = target
 
 

@@ -24,7 +24,7 @@ DOWNLOAD_MEMBERS = ("ml-100k/README", "ml-100k/u.data", "ml-100k/u.item")
 DOWNLOAD_TIMEOUT_S = 5.0  # of each wait, not of the whole download
 SYNTHETIC_SIZE = {"n_users": 943, "n_items": 1682, "n_interactions": 100_000}
 SYNTHETIC_SEED = 7
-SYNTHETIC_HYPERPARAMETERS = {"d": "16", "alpha0": "0.4", "reg": "0.01"}
+SYNTHETIC_HYPERPARAMETERS = {"d": "16", "alpha0": "0.3", "reg": "0.02"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ LAYOUTS = {
         Path("ml-100k/u.data"),
         Path("ml-100k/u.item"),
         "|",
-        {"d": "32", "alpha0": "0.4", "reg": "0.01"},
+        {"d": "32", "alpha0": "0.3", "reg": "0.02"},
     ),
     "ml-1m": Layout(
         "MovieLens-1M",
         Path("ml-1m/ratings.tsv"),
         Path("ml-1m/movies.dat"),
         "::",
-        {"d": "64", "alpha0": "0.4", "reg": "0.008"},
+        {"d": "64", "alpha0": "0.3", "reg": "0.01"},
     ),
 }
 
