@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.autograd.functional import hessian
 
 from alteraser.interactions import Interactions
 from alteraser.model import Hyperparameters, Parameters
@@ -12,7 +15,8 @@ from alteraser.synthetic import synthetic
 from alteraser.train import CPU, train
 from alteraser.wmf import Wmf, WmfObjective
 
-GIVEN = {"d": 6, "reg": 0.02}
+GIVEN = {"d": 6, "reg": 0.02, "saturate": 0}
+SATURATED = {"d": 6, "reg": 0.05, "saturate": 1}
 PARENT_DIGEST = "0" * 64
 
 
@@ -21,8 +25,8 @@ def small_data(seed: int = 0, n_users: int = 40, n_items: int = 30, n_interactio
     return Interactions.from_pairs(list(log.users), list(log.items))
 
 
-def small_snapshot(data: Interactions, seed: int = 0) -> Snapshot:
-    trained = train("wmf", GIVEN, data, seed=seed)
+def small_snapshot(data: Interactions, seed: int = 0, given: Mapping[str, object] = GIVEN) -> Snapshot:
+    trained = train("wmf", given, data, seed=seed)
     return Snapshot(
         kind="wmf",
         hyperparameters=dict(trained.hyperparameters),
@@ -61,3 +65,26 @@ def dense_value(data: Interactions, h: Hyperparameters, P: Tensor, Q: Tensor) ->
     l2 = ((n_u + alpha0 * float(h["n_items_0"])) * P.square().sum(dim=1)).sum()
     l2 = l2 + ((n_i + alpha0 * float(h["n_users_0"])) * Q.square().sum(dim=1)).sum()
     return 0.5 * ((met * (1 - scores).square()).sum() + alpha0 * scores.square().sum() + reg * l2)
+
+
+def as_vector(at: Parameters) -> Tensor:
+    """All factors as one flat vector, users first."""
+    return torch.cat([at.users.reshape(-1), at.items.reshape(-1)])
+
+
+def dense_gradient(data: Interactions, h: Hyperparameters, at: Parameters) -> Parameters:
+    """The gradient of F by automatic differentiation."""
+    P, Q = (factors.clone().requires_grad_() for factors in (at.users, at.items))
+    of_P, of_Q = torch.autograd.grad(dense_value(data, h, P, Q), (P, Q))
+    return Parameters(of_P, of_Q, at.shared)
+
+
+def dense_hessian(data: Interactions, h: Hyperparameters, at: Parameters) -> Tensor:
+    """The Hessian of F at the flat vector of all factors."""
+    split, d = at.users.numel(), at.users.shape[1]
+
+    def value(v: Tensor) -> Tensor:
+        return dense_value(data, h, v[:split].view(-1, d), v[split:].view(-1, d))
+
+    found: Tensor = hessian(value, as_vector(at))  # type: ignore[no-untyped-call]
+    return found

@@ -52,10 +52,10 @@ def test_buckets_hold_every_row_once_and_gram_matrices_ignore_the_padding(
     assert sorted(seen) == list(range(DATA.n_users))
 
 
-def test_buckets_of_some_rows_hold_just_those() -> None:
-    rows = np.array([3, 17, 5])
-    buckets = PATTERN.buckets(5, rows)
-    assert sorted(row for bucket in buckets for row in bucket.rows.tolist()) == [3, 5, 17]
+def test_a_counted_sum_is_a_weighted_one_with_weights_of_one(factors: tuple[torch.Tensor, torch.Tensor]) -> None:
+    _, Q = factors
+    ones = torch.ones(len(PATTERN), dtype=torch.float64)
+    torch.testing.assert_close(PATTERN.counted_sum(Q), PATTERN.weighted_sum(ones, Q))
 
 
 def test_no_entries_give_zero() -> None:

@@ -16,9 +16,7 @@ DATA = small_data()
 
 
 class Diagonal:
-    """The Newton equations of a diagonal Hessian; nothing eliminated, no preconditioner."""
-
-    eliminated_decrease = 0.0
+    """The Newton equations of a diagonal Hessian, without a preconditioner."""
 
     def __init__(self, diagonal: list[float], right_hand_side: list[float]) -> None:
         self._diagonal = torch.tensor(diagonal)
