@@ -12,7 +12,6 @@ DATASET ?= ml-100k
 TEST_PROCESSES ?= 3
 BENCH_SPLIT := ml-100k/cure4rec
 BENCH_DATA ?= $(ALTERASER_DATA_DIR)/$(BENCH_SPLIT)
-BENCH_SET := --set d=32 --set reg=.01
 MEASUREMENTS := docs/measurements
 
 help: ## list these commands
@@ -37,11 +36,11 @@ check: $(INSTALLED) ## lint, formatting, types and layers
 
 bench: $(INSTALLED) ## measure unlearning on MovieLens-100K in minutes and write docs/benchmarks.md; needs ALTERASER_DATA_DIR
 	@test -d "$(BENCH_DATA)" || { echo "error: set ALTERASER_DATA_DIR to the folder that has $(BENCH_SPLIT)"; exit 1; }
-	@$(BIN)/python -m benchmarks.suite --data $(BENCH_DATA) $(BENCH_SET) --name quick --seeds 2 \
+	@$(BIN)/python -m benchmarks.suite --data $(BENCH_DATA) --name quick --seeds 2 \
 	  --forget user=median --forget user=heavy --forget users=20 --forget interactions=1% --forget item=popular
-	@$(BIN)/python -m benchmarks.accuracy --data $(BENCH_DATA) $(BENCH_SET) --seeds 2 --users 20 \
+	@$(BIN)/python -m benchmarks.accuracy --data $(BENCH_DATA) --seeds 2 --users 20 \
 	  --json $(MEASUREMENTS)/quick-accuracy.json
-	@$(BIN)/python -m benchmarks.scaling --sizes 100k,300k $(BENCH_SET) \
+	@$(BIN)/python -m benchmarks.scaling --sizes 100k,300k \
 	  --json $(MEASUREMENTS)/quick-scaling.json --picture $(MEASUREMENTS)/quick-scaling.svg
 	@$(BIN)/python -m benchmarks.tables
 

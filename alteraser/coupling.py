@@ -31,6 +31,10 @@ DEPENDENT = 1e-9
 """Squared lengths below this share of the longest are rounding, not directions."""
 
 
+NOTHING = 1e-14
+"""Squared lengths below this are rounding in float32, whatever they are compared with."""
+
+
 class LinearMap(Protocol):
     """A matrix (n_users, n_items) known by its products."""
 
@@ -98,5 +102,5 @@ def _orthonormal(block: Tensor, least: float) -> tuple[Tensor, float]:
     """
     squares, turn = torch.linalg.eigh(block.double().T @ block.double())
     longest = float(squares[-1]) if len(squares) else 0.0
-    keep = squares > max(least, DEPENDENT * longest)
+    keep = squares > max(least, DEPENDENT * longest, NOTHING)
     return block @ (turn[:, keep] / squares[keep].sqrt()).to(block), longest

@@ -162,7 +162,8 @@ class _Rows:
     ) -> None:
         self.typical: TypicalInverse = subproblems.typical(other)
         self.triplets = triplets
-        squares = (other_single @ weakest).square().reshape(len(other), -1, _group_size(weakest)).mean(dim=2)
+        size = _group_size(weakest)
+        squares = (other_single @ weakest).square().reshape(len(other), weakest.shape[1] // size, size).mean(dim=2)
         l2 = subproblems.l2.float()[:, None]
         curvature = subproblems.pattern.counted_sum(squares) + subproblems.alpha0 * squares.sum(dim=0) + l2  # (n, G)
         self.weights = l2.sqrt() / curvature

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from alteraser.errors import NotConverged
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind as kind_of
 from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
@@ -23,6 +24,12 @@ users), so that unlearning starts from a minimum and not from a training that wa
 
 COARSE = 1e-3
 """Relative gradient at which it is settled how many latent dimensions are needed, before the solution is refined."""
+
+MAX_FITS = 12
+"""Times the width is fitted. A dimension on the verge of use can come and go; what it holds is within the tolerance."""
+
+RETRIES, SWEEPS_AFTER_FAILURE = 2, 50
+"""Sweeps are slow but never stuck: where Newton does not converge, they bring it nearer."""
 
 CPU = torch.device("cpu")
 
@@ -112,14 +119,29 @@ def solve(
         NotConverged: The bound was not reached.
     """
     at, tolerance, outer, inner = start, max(COARSE * coarse, target), 0, 0
-    while True:
-        found = newton(objective, at, target=tolerance, scale=scale, watch=watch)
+    for fits_left in reversed(range(MAX_FITS)):
+        tolerance = tolerance if fits_left else target
+        found = _newton_or_sweeps(objective, at, target=tolerance, scale=scale, watch=watch)
         outer, inner = outer + found.outer, inner + found.inner
         at = objective.fit_width(found.parameters)
         if at is found.parameters:
             if tolerance <= target:
-                return replace(found, outer=outer, inner=inner)
+                break
             tolerance = target
+    return replace(found, outer=outer, inner=inner)
+
+
+def _newton_or_sweeps(
+    objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch
+) -> Stationary:
+    """Return what `newton` finds, after more sweeps where it starts too far away."""
+    at = start
+    for _ in range(RETRIES):
+        try:
+            return newton(objective, at, target=target, scale=scale, watch=watch)
+        except NotConverged:
+            at = alternate(objective, at, SWEEPS_AFTER_FAILURE, watch)
+    return newton(objective, at, target=target, scale=scale, watch=watch)
 
 
 def alternate(objective: Objective, start: Parameters, sweeps: int, watch: Watch) -> Parameters:

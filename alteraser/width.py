@@ -37,6 +37,8 @@ def fitted(at: Parameters, outside: OutsideGradient, roots: tuple[Tensor, Tensor
         alpha0: Weight of a pair that is not an interaction.
     """
     most = min(len(at.users), len(at.items))
+    if most == 0:
+        return at
     triplets = leading_triplets(
         outside, len(at.items), at.items.float(), rank=MOST_AT_ONCE, width=min(WIDTH, most), steps=STEPS
     )
@@ -54,6 +56,7 @@ def _used(at: Parameters, roots: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]
     (Q_u, R_u), (Q_i, R_i) = (torch.linalg.qr(root * F) for root, F in zip(roots, (at.users, at.items), strict=True))
     A, S, Bt = torch.linalg.svd(R_u @ R_i.T, full_matrices=False)
     used = UNUSED * S.max() < S
+    used[0] = True  # a model of nothing still has a width
     half = S[used].sqrt()
     return (Q_u @ A[:, used]) * half / roots[0], (Q_i @ Bt[used].T) * half / roots[1]
 

@@ -14,6 +14,7 @@ The whole-data weighting follows Hu, Koren, Volinsky, "Collaborative Filtering f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -42,6 +43,9 @@ from alteraser.outside import OutsideGradient
 from alteraser.pattern import Pattern
 from alteraser.subproblems import Subproblems, TypicalInverse
 from alteraser.width import fitted
+
+SMALL = 1e-3
+"""Gradients are not measured against less than this for each pair, so that a model whose minimum is 0 can reach it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +101,13 @@ class Wmf:
     def initialise(
         self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
     ) -> Parameters:
-        """Return normal random factors; see `ModelKind`."""
+        """Return normal random factors, no wider than the scores can have rank; see `ModelKind`."""
         h = _typed(hyperparameters)
-        scale = h.init_scale / h.d**0.5
+        d = max(min(h.d, data.n_users, data.n_items), 1)
+        scale = h.init_scale / d**0.5
 
         def factors(n: int) -> Tensor:
-            return torch.randn(n, h.d, dtype=torch.float64, generator=generator).mul_(scale)
+            return torch.randn(n, d, dtype=torch.float64, generator=generator).mul_(scale)
 
         return Parameters(factors(data.n_users), factors(data.n_items), torch.zeros(0, dtype=torch.float64))
 
@@ -172,8 +177,9 @@ class WmfObjective:
         return 0.5 * float(value), Parameters(users, items, at.shared)
 
     def gradient_scale(self, at: Parameters) -> float:
-        """Return the norm of the L2 part of the gradient; see `Objective`."""
-        return float(sum_of_squares(*self._l2(at)).sqrt())
+        """Return the norm of the L2 part of the gradient, but no less than `SMALL` a pair; see `Objective`."""
+        floor = SMALL * math.sqrt(len(self._users.pattern) + 1)
+        return max(float(sum_of_squares(*self._l2(at)).sqrt()), floor)
 
     def solve_blocks(self, at: Parameters, side: Side) -> Parameters:
         """Return ``at`` with the blocks of one side at their exact minimisers, solved in float32; see `Objective`."""

@@ -22,6 +22,7 @@ from alteraser.snapshot import Snapshot
 from benchmarks.evidence import pin_threads, print_table, provenance, write_json
 from benchmarks.inputs import data_of, described, refused_in_words, settings
 from benchmarks.models import PARENT_DIGEST, random_users, trained_snapshot
+from benchmarks.tuned import tuned
 
 KS = (10, 20)
 
@@ -44,7 +45,7 @@ def main(
 ) -> None:
     """Train, unlearn some users, and print the accuracy of both."""
     pin_threads()
-    given, split = settings(set_), data_of(data)
+    given, split = tuned(data) | settings(set_), data_of(data)
     if split.test is None:
         raise typer.BadParameter("has no test part beside its training part", param_hint="--data")
     rows = []

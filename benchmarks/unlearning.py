@@ -25,6 +25,7 @@ from benchmarks.methods import METHODS, Trial
 from benchmarks.models import trained_snapshot
 from benchmarks.pictures import influence_against_seconds
 from benchmarks.truth import Truth
+from benchmarks.tuned import tuned
 
 SHOWN = {
     "method": "method",
@@ -163,7 +164,7 @@ def live_model(data: Path, model: str, set_: list[str] | None) -> tuple[Split, S
     Raises:
         BadParameter: The data, the kind or a hyper-parameter is not one.
     """
-    given, split = settings(set_), data_of(data)
+    given, split = tuned(data) | settings(set_), data_of(data)
     with refused_in_words():
         return split, trained_snapshot(model, given, split.train, seed=0)
 

@@ -26,7 +26,8 @@ def with_values(n: int, m: int, values: Tensor) -> Tensor:
     """A matrix (n, m) of those singular values."""
     generator = torch.Generator().manual_seed(0)
     U, V = (torch.linalg.qr(torch.randn(size, len(values), generator=generator))[0] for size in (n, m))
-    return U * values @ V.T
+    matrix: Tensor = U * values @ V.T
+    return matrix
 
 
 def found_in(matrix: Tensor, rank: int = 8, width: int = 4, steps: int = 8) -> Triplets:
@@ -61,7 +62,9 @@ def test_values_are_never_above_the_true_ones() -> None:
     assert float(found.values[0]) > 0.98 * float(true[0])
 
 
-@pytest.mark.parametrize(("n", "m", "rank"), [(30, 20, 3), (30, 20, 1), (7, 5, 2), (5, 7, 2), (1, 9, 1), (9, 1, 1), (1, 1, 1)])
+@pytest.mark.parametrize(
+    ("n", "m", "rank"), [(30, 20, 3), (30, 20, 1), (7, 5, 2), (5, 7, 2), (1, 9, 1), (9, 1, 1), (1, 1, 1)]
+)
 def test_a_matrix_of_low_rank_is_found_whole(n: int, m: int, rank: int) -> None:
     matrix = with_values(n, m, torch.linspace(2.0, 1.0, rank))
     found = found_in(matrix)

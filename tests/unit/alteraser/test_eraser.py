@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from alteraser.deletions import Deletions
-from alteraser.eraser import retrain, unlearn
+from alteraser.eraser import Unlearned, retrain, unlearn
 from alteraser.errors import NotConverged
 from alteraser.influence import residual_influence
 from alteraser.kinds import kind
 from alteraser.model import Parameters
+from alteraser.report import Removed, Report
 from alteraser.snapshot import Snapshot
 from tests.unit.alteraser.small_model import (
     PARENT_DIGEST,
+    SATURATED,
     objective_over,
     scores_of,
     small_data,
@@ -25,6 +29,8 @@ SUBJECT = Deletions(subjects=frozenset([DATA.users.ids[3]]))
 ITEM = Deletions(items=frozenset([DATA.items.ids[0]]))
 ROWS = Deletions(pairs=frozenset((DATA.users.ids[8], item) for item in DATA.items_of(DATA.users.ids[8])[:3]))
 ALL_KINDS = SUBJECT | ITEM | ROWS
+TWICE = SUBJECT | Deletions(pairs=frozenset((DATA.users.ids[3], item) for item in DATA.items_of(DATA.users.ids[3])))
+EMPTIED = Deletions(pairs=frozenset((DATA.users.ids[5], item) for item in DATA.items_of(DATA.users.ids[5])))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,11 @@ def child_of(parent: Snapshot, deletions: Deletions, tolerance: float = 1e-7) ->
     return unlearn(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST, tolerance=tolerance).snapshot
 
 
-@pytest.mark.parametrize("deletions", [SUBJECT, ITEM, ROWS, ALL_KINDS], ids=["subject", "item", "rows", "all"])
+@pytest.mark.parametrize(
+    "deletions",
+    [SUBJECT, ITEM, ROWS, TWICE, EMPTIED, ALL_KINDS],
+    ids=["subject", "item", "rows", "subject and its rows", "emptied user", "all"],
+)
 def test_unlearning_equals_retraining_and_doing_nothing_does_not(parent: Snapshot, deletions: Deletions) -> None:
     child = child_of(parent, deletions)
     retrained = retrain(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST, seed=99, tolerance=1e-7).snapshot
@@ -76,11 +86,57 @@ def test_the_report_counts_what_was_removed_and_meets_the_tolerance(parent: Snap
     assert gradient.norm() > 0
 
 
+def test_the_report_says_how_far_the_scores_moved_and_where_the_time_went(parent: Snapshot) -> None:
+    unlearned = unlearn(parent, ALL_KINDS, watermark=1, parent_digest=PARENT_DIGEST, tolerance=1e-3)
+    child, report = unlearned.snapshot, unlearned.report
+    users = parent.interactions.users.rows(child.interactions.users.ids)
+    items = parent.interactions.items.rows(child.interactions.items.ids)
+    moved = float((scores_of(parent)[users][:, items] - scores_of(child)).norm())
+    assert report.moved == pytest.approx(moved, rel=1e-9)
+    assert list(report.seconds) == ["index", "local", "newton"]
+    assert all(seconds > 0 for seconds in report.seconds.values())
+    assert report.as_dict()["seconds"] == report.seconds
+    assert report.passes >= 2 * report.outer
+    assert report.inner >= report.outer > 0
+
+
+def test_the_report_of_a_retraining_names_its_phases_and_is_relative_to_the_same_gradient(parent: Snapshot) -> None:
+    def made(by: Callable[..., Unlearned], **more: int) -> Report:
+        return by(parent, SUBJECT, watermark=1, parent_digest=PARENT_DIGEST, tolerance=1e-3, **more).report
+
+    retrained, unlearned = made(retrain, seed=1), made(unlearn)
+    assert (retrained.algorithm, unlearned.algorithm) == ("retrain", "alteraser")
+    assert list(retrained.seconds) == ["index", "sweeps", "newton"]
+    assert retrained.residual <= retrained.tolerance == pytest.approx(unlearned.tolerance)
+    assert retrained.moved > 0.5 * unlearned.moved
+
+
 @pytest.mark.parametrize("deletions", [Deletions(), Deletions(subjects=frozenset(["never seen"]))])
 def test_deleting_nothing_is_the_identity(parent: Snapshot, deletions: Deletions) -> None:
     child = child_of(parent, deletions, tolerance=1e-4)
     assert child.interactions.digest() == parent.interactions.digest()
     torch.testing.assert_close(scores_of(child), scores_of(parent), rtol=0, atol=1e-7)
+
+
+def test_deleting_nothing_is_reported_as_such(parent: Snapshot) -> None:
+    report = unlearn(parent, Deletions(), watermark=1, parent_digest=PARENT_DIGEST).report
+    assert report.removed == Removed()
+    assert report.residual_before == 0.0
+    assert report.moved < 1e-6
+
+
+def test_with_the_dimensions_it_needs_a_child_is_proven_to_be_as_retrained() -> None:
+    parent = small_snapshot(DATA, given=SATURATED)
+    unlearned = unlearn(parent, SUBJECT, watermark=1, parent_digest=PARENT_DIGEST, tolerance=1e-7)
+    child = unlearned.snapshot
+    certified = kind("wmf").certify(child.parameters, child.interactions, child.hyperparameters)
+    retrained = retrain(parent, SUBJECT, watermark=1, parent_digest=PARENT_DIGEST, seed=5, tolerance=1e-7).snapshot
+    assert certified is not None
+    assert certified.sigma <= 1 + 1e-6
+    assert certified.rmse_ratio < 1e-4
+    assert certified.bound_on_influence(unlearned.report.moved) < 1e-4
+    apart = float((scores_of(child) - scores_of(retrained)).norm())
+    assert apart <= certified.distance + 1e-6
 
 
 def test_the_order_of_deletions_does_not_matter(parent: Snapshot) -> None:

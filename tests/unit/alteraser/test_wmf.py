@@ -112,7 +112,9 @@ def test_constants_are_fixed_at_training_and_defaults_filled_in() -> None:
     assert complete == {**asdict(WmfHyperparameters()), "d": 8, "n_users_0": DATA.n_users, "n_items_0": DATA.n_items}
 
 
-@pytest.mark.parametrize(("name", "value"), [("d", 0), ("d", "many"), ("reg", -1.0), ("alpha0", "nan"), ("d", 2.5), ("saturate", 2)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("d", 0), ("d", "many"), ("reg", -1.0), ("alpha0", "nan"), ("d", 2.5), ("saturate", 2)]
+)
 def test_a_hyperparameter_out_of_range_is_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidHyperparameter, match=name):
         Wmf().hyperparameters({name: value}, DATA)

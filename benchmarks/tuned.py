@@ -1,0 +1,23 @@
+"""The hyper-parameters shipped for known datasets, chosen for accuracy at convergence (docs/benchmarks.md says how)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from cli.datasets import LAYOUTS
+
+TUNED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        **{name: layout.hyperparameters for name, layout in LAYOUTS.items()},
+        "amazon-14core": {"d": "32", "alpha0": "0.3", "reg": "0.016"},
+        "gowalla": {"d": "32", "alpha0": "0.1", "reg": "0.004"},
+    }
+)
+
+
+def tuned(data: Path) -> dict[str, str]:
+    """Return what is shipped for the dataset a path lies in; nothing, that is the kind's defaults, for any other."""
+    known = [part for part in data.absolute().parts if part in TUNED]
+    return dict(TUNED[known[-1]]) if known else {}
