@@ -54,6 +54,9 @@ them); above, by Lanczos and a bound on its error."""
 
 STEPS, STEPS_BEFORE_CHOLESKY = 400, 80
 
+EXHAUSTED = 1e-10
+"""Where Lanczos' next vector is this short beside the largest, there is nothing more to find but rounding."""
+
 FAILURE_PROBABILITY = 1e-9
 """That Lanczos' error bound does not hold for its random start; Cholesky has none."""
 
@@ -278,8 +281,8 @@ def _gap(problem: _Problem, scores: _Scores, rank: int) -> tuple[float, float, s
     total, on_D = _square(left, right), low_rank_on_D
     if clip:
         # the rest of -(Z - G): clip G = clip (alpha0 X + errors on D)
-        left = np.hstack([left, problem.root_u**2 * scores.left])
-        right = np.hstack([right, clip * problem.root_i**2 * scores.right])
+        left = np.hstack([left, problem.root_u * scores.left])
+        right = np.hstack([right, clip * problem.root_i * scores.right])
         dense_on_D = problem.sample(left, right)
         rest = clip * scores.errors
         on_D = dense_on_D + rest
@@ -371,9 +374,9 @@ class _Outside:
         for _ in range(steps):
             following = self._apply(current) - (off_diagonal[-1] * previous if off_diagonal else 0.0)
             diagonal.append(float(following @ current))
-            following -= diagonal[-1] * current
+            following = _without(following - diagonal[-1] * current, self._range)
             length = float(np.linalg.norm(following))
-            if length <= 1e-14 * max(diagonal):
+            if length <= EXHAUSTED * max(diagonal):
                 break
             off_diagonal.append(length)
             previous, current = current, following / length

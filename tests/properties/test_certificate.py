@@ -27,7 +27,7 @@ Matrix = NDArray[np.float64]
 ROUNDING = 1e-9
 """Float64 rounding and the error of proximal gradients, relative to 1 + |X*|: all that a bound may be short of."""
 
-INTERIOR_POINT = 1e-5
+INTERIOR_POINT = 1e-4
 """The interior-point solver's error, relative to 1 + |X*|."""
 
 

@@ -119,7 +119,7 @@ def test_a_size_is_measured(training: str) -> None:
     row = scaling.row_of(20_000, "wmf", {"d": "8", "reg": "0.02"}, None if training == "converged" else 2, seed=0)
     assert row["interactions"] == 20_000
     assert row["local_seconds"] > 0
-    assert row["model_bytes"] == 8 * 8 * (row["users"] + row["items"])
+    assert row["model_bytes"] == 8 * row["d"] * (row["users"] + row["items"])
     assert row["global_seconds"] is None or row["products"] > 0
 
 
