@@ -376,7 +376,7 @@ class _Outside:
             diagonal.append(float(following @ current))
             following = _without(following - diagonal[-1] * current, self._range)
             length = float(np.linalg.norm(following))
-            if length <= EXHAUSTED * max(diagonal):
+            if length <= EXHAUSTED * max(1e-150, *diagonal):
                 break
             off_diagonal.append(length)
             previous, current = current, following / length
