@@ -17,6 +17,9 @@ from torch import Tensor
 
 from alteraser.pattern import Pattern
 
+NEGLIGIBLE = 1e-5
+"""A dimension of this share of the longest one's length has no direction that float32 could tell."""
+
 
 class OutsideGradient:
     """W at an iterate, known by its products: sparse plus low rank, float32.
@@ -35,6 +38,7 @@ class OutsideGradient:
         latent: (d, d) orthonormal, the latent dimensions by rising singular value.
         U: (n_users, d) orthonormal, the users' range in that order.
         V: (n_items, d) of unit columns, the items' range in that order; orthonormal where the factors are balanced.
+            Columns of dimensions that hold next to nothing are zero, in U likewise.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class OutsideGradient:
         self.latent, self.U = _range(scaled_u)
         _, self._V = _range(scaled_i)
         along = scaled_i @ self.latent
-        self.V = along / along.norm(dim=0).clamp_min(torch.finfo(along.dtype).tiny)
+        lengths = along.double().norm(dim=0)
+        held = lengths > NEGLIGIBLE * lengths.max()
+        self.V = along * torch.where(held, 1.0 / lengths, 0.0).float()
 
     def times(self, right: Tensor) -> Tensor:
         """Return ``W right``, (n_users, k), for (n_items, k)."""
@@ -75,7 +81,7 @@ def _range(scaled: Tensor) -> tuple[Tensor, Tensor]:
     """Return the latent dimensions by rising singular value, (d, d), and an orthonormal basis in that order."""
     squares, latent = torch.linalg.eigh(scaled.double().T @ scaled.double())
     lengths = squares.clamp_min(0.0).sqrt()
-    inverse = torch.where(lengths > 1e-6 * lengths.max(), 1.0 / lengths, 0.0)
+    inverse = torch.where(lengths > NEGLIGIBLE * lengths.max(), 1.0 / lengths, 0.0)
     return latent.float(), scaled @ (latent * inverse).float()
 
 

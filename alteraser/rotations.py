@@ -11,6 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+NEGLIGIBLE = 1e-9
+"""Two dimensions that hold no more than this share of the strongest are left alone: their rotation is rounding."""
+
 
 class Rotations:
     """The orthogonal projection that takes joint rotations of two factor matrices out of a direction.
@@ -25,7 +28,8 @@ class Rotations:
         roots, V = torch.linalg.eigh(P.double().T @ P.double() + Q.double().T @ Q.double())
         sums = roots[:, None] + roots[None, :]
         self._V = V.float()
-        self._inverse_sums = torch.where(sums > 1e-12 * roots.max(), 1.0 / sums, 0.0).float()
+        turns = sums > NEGLIGIBLE * roots.max().clamp_min(torch.finfo(torch.float32).tiny)
+        self._inverse_sums = torch.where(turns, 1.0 / sums, 0.0).float()
 
     def remove(self, along_P: Tensor, along_Q: Tensor) -> tuple[Tensor, Tensor]:
         """Return the direction ((n_users, d), (n_items, d)) less the closest (P W, Q W), W antisymmetric.

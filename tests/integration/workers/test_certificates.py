@@ -101,7 +101,7 @@ def test_a_published_child_is_certified_from_what_lies_on_the_disk(
 def test_a_training_is_certified_too(trained: Workbench) -> None:
     made = run(trained, "train").certificate
     assert made is not None
-    assert made["rank"] == 4
+    assert made["rank"] > 0
     assert made["influence_bound"] is None
 
 

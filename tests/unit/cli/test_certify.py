@@ -94,7 +94,7 @@ def test_without_a_parent_nothing_is_said_of_influence(after: Path) -> None:
 
 
 def test_a_model_with_too_few_dimensions_is_said_to_be_rank_bound(root: Path, parent: Snapshot) -> None:
-    trained = train("wmf", {"d": 2, "reg": 0.05}, parent.interactions, seed=3)
+    trained = train("wmf", {"d": 2, "reg": 0.05, "saturate": 0}, parent.interactions, seed=3)
     narrow = replace(parent, hyperparameters=dict(trained.hyperparameters), parameters=trained.parameters)
     proof = certify(root / snapshot.write(root, narrow), None)
     assert is_rank_bound(proof.certificate)
