@@ -18,7 +18,7 @@ from alteraser.model import Parameters
 from alteraser.snapshot import Snapshot
 from benchmarks.models import PARENT_DIGEST, carried_over, trained_snapshot
 
-GIVEN = {"d": 32, "reg": 0.01}
+GIVEN = {"d": 32, "alpha0": 0.3, "reg": 0.02}
 TIGHT = 1e-6
 
 

@@ -81,7 +81,7 @@ def test_up_serves_a_trained_model_and_survives_a_restart_on_its_folder(home: Pa
         assert first.get("/readyz").status_code == 503
         imported = alteraser("import", interactions_file(tmp_path), "--home", home)
         assert imported.returncode == 0, imported.stderr
-        trained = alteraser("train", "--set", "d=8", "--home", home)
+        trained = alteraser("train", "--set", "d=8", "--set", "saturate=0", "--home", home)
         assert trained.returncode == 0, trained.stderr
         wait_until(lambda: first.get("/readyz").is_success)
         before = first.get("/v1/users/1/recommendations").json()

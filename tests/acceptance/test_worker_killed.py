@@ -108,7 +108,7 @@ def stack(workbench: Workbench, tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture
 def caller(workbench: Workbench, stack: Stack) -> Iterator[httpx.Client]:
     """Someone with an API key, once a model is trained and served."""
-    train_once(workbench, MODEL, given={"d": 8})
+    train_once(workbench, MODEL, given={"d": 8, "saturate": 0})
     with unit_of_work(workbench.database) as session:
         key = api_keys.create(session, "acme", "test", api_keys.SCOPES)
     port = until(lambda: port_in(stack.log("web")))
