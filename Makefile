@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench
+.PHONY: help setup demo up test faults check bench
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 BIN := .venv/bin
@@ -27,6 +27,10 @@ up: $(INSTALLED) ## run the whole system in ./.alteraser until Ctrl-C
 
 test: $(INSTALLED) ## run the tests against real PostgreSQL, Valkey and Celery
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+faults: $(INSTALLED) ## kill, stop, fill, flip and restart a real deployment and print what was lost; ARGS="--seed 7 --times 2 --only disk"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
 
 check: $(INSTALLED) ## lint, formatting, types and layers
 	$(BIN)/ruff check

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from alteraser import crash
 
 WRITING = ".writing-"
 DESTROYED = ".destroyed-"
@@ -23,9 +27,13 @@ def write_folder(final: Path, contents: Mapping[str, bytes]) -> bool:
     temporary = final.parent / f"{WRITING}{uuid.uuid4().hex}"
     try:
         temporary.mkdir()
+        crash.point("write.begun")
         for name, content in contents.items():
             _write_file(temporary / name, content)
+            crash.point("write.file")
+        crash.point("write.before_fsync")
         fsync_folder(temporary)
+        crash.point("write.before_rename")
         return _rename_if_free(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -43,23 +51,27 @@ def remove_folder(folder: Path) -> bool:
     shutil.rmtree(doomed, ignore_errors=True)
     with suppress(OSError):  # gone already, or what is left is told below
         folder.rename(doomed)
+        crash.point("destroy.renamed")
         fsync_folder(folder.parent)
         shutil.rmtree(doomed)
         fsync_folder(folder.parent)
     return not folder.exists() and not doomed.exists()
 
 
-def sweep(parent: Path, older_than: int) -> int:
+def sweep(parent: Path, untouched_s: float) -> int:
     """Remove what interrupted writes and removals left below `parent`, and count it.
+
+    Each is renamed first, so that a writer that was only slow cannot go on into what is half removed.
 
     Args:
         parent: The folder of folders; it may be missing.
-        older_than: Unix seconds; what was touched since then may still be in use and stays.
+        untouched_s: Seconds, by the file system's clock; what was touched since may still be in use and stays.
     """
-    leftovers = [path for path in _temporary(parent) if path.stat().st_mtime < older_than]
-    for path in leftovers:
-        shutil.rmtree(path, ignore_errors=True)
-    return sum(not path.exists() for path in leftovers)
+    leftovers = _temporary(parent)
+    if not leftovers:
+        return 0
+    touched_before = _file_system_time(parent) - untouched_s
+    return sum(_remove_leftover(path) for path in leftovers if _touched_at(path) < touched_before)
 
 
 def has_leftovers(parent: Path) -> bool:
@@ -90,8 +102,34 @@ def _rename_if_free(temporary: Path, final: Path) -> bool:
         if final.is_dir():
             return False
         raise
+    crash.point("write.renamed")
     fsync_folder(final.parent)
     return True
+
+
+def _remove_leftover(path: Path) -> bool:
+    """Remove a folder nobody may go on with; whether this call did."""
+    doomed = path.parent / f"{DESTROYED}{uuid.uuid4().hex}"
+    try:
+        path.rename(doomed)
+    except FileNotFoundError:  # another worker was quicker
+        return False
+    shutil.rmtree(doomed, ignore_errors=True)
+    return not doomed.exists()
+
+
+def _touched_at(path: Path) -> float:
+    """Unix seconds; never, for what is gone already."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def _file_system_time(parent: Path) -> float:
+    """Unix seconds by the clock that stamps the files below `parent`: this machine's own may differ."""
+    with TemporaryDirectory(dir=parent, prefix=WRITING) as probe:
+        return Path(probe).stat().st_mtime
 
 
 def _temporary(parent: Path) -> list[Path]:

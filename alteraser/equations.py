@@ -61,6 +61,7 @@ class FactorEquations:
 
     Attributes:
         right_hand_side: ((n_users + n_items) d,) minus the gradient, users first.
+        outside_norm: Of the gradient outside the model's range, where the preconditioner was made; from below.
     """
 
     def __init__(self, users: Side, items: Side, item_order: Tensor, near: FactorEquations | None) -> None:
@@ -74,6 +75,7 @@ class FactorEquations:
         self._errors_by_item = self._errors[item_order]
         self._rotations = Rotations(self._P, self._Q)
         self._preconditioner: Preconditioner = near._preconditioner if near else self._precondition_by(users, items)
+        self.outside_norm = self._preconditioner.outside_norm
         self.right_hand_side = self._flat(-users.gradient.float(), -items.gradient.float())
 
     def multiply(self, v: Tensor) -> Tensor:
@@ -133,6 +135,7 @@ class FactorEquations:
             _Rows(items.subproblems, users.factors, self._P, _beside(W.items, -outside.V[:, :n_weak]), weakest),
             values,
             weakest,
+            outside_norm=float(W.values[0]) if len(W.values) else 0.0,
         )
 
 
@@ -191,8 +194,9 @@ class Preconditioner:
     identity, with the triplets (A, S, B) of the coupling; what that adds to the sub-problems' inverses is added here.
     """
 
-    def __init__(self, users: _Rows, items: _Rows, values: Tensor, weakest: Tensor) -> None:
+    def __init__(self, users: _Rows, items: _Rows, values: Tensor, weakest: Tensor, outside_norm: float) -> None:
         self._users, self._items, self._weakest = users, items, weakest
+        self.outside_norm = outside_norm
         self._corrections = _corrections(users.grams, items.grams, values.double())  # (G, 2 r, 2 r)
 
     def times(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,10 +23,11 @@ from torch import Tensor
 from alteraser.deletions import Deletions
 from alteraser.interactions import Interactions, rows_in
 from alteraser.kinds import kind as kind_of
+from alteraser.minimise import refine
 from alteraser.model import LocalStep, Objective, Parameters, Progress, RemovedTerms, Watch, silent
 from alteraser.report import PredictedCost, Removed, Report, report_on
 from alteraser.snapshot import Snapshot
-from alteraser.solve import Stationary, newton
+from alteraser.solve import Stationary
 from alteraser.stopwatch import Stopwatch
 from alteraser.train import CPU, SWEEPS, alternate, solve
 from alteraser.train import TOLERANCE as TRAINING_TOLERANCE
@@ -36,8 +37,10 @@ TOLERANCE = 1e-2
 
 
 FITS_WIDTH_BELOW = 1e-3
-"""At tolerances below this the width is fitted again: forgetting can make a dimension useless, or one more of use, and
-such a dimension holds about this share of what the deletion moved."""
+"""At tolerances below this the width is fitted again whatever the equations say: forgetting can make a dimension
+useless, and such a dimension holds about this share of what the deletion moved. One more that is of use shows in the
+equations and is added at every tolerance: no gradient tells that it is missing, and over many deletions what it would
+hold grows."""
 
 COST_OF_OUTER, COST_OF_SWEEP = 8.0, 8.0
 """Of setting up Newton's equations and of a sweep, in products with the Hessian."""
@@ -94,10 +97,7 @@ def unlearn(
     left = local_step(forgetting, watch)
     clock.end("local")
     target, scale = _target(forgetting, forgetting.warm, left, tolerance), left.gradient or 1.0
-    if tolerance < FITS_WIDTH_BELOW:
-        found = solve(forgetting.objective, forgetting.warm, target=target, scale=scale, coarse=scale, watch=watch)
-    else:
-        found = newton(forgetting.objective, forgetting.warm, target=target, scale=scale, watch=watch)
+    found = _solved(forgetting, target, scale, watch, fits_width=tolerance < FITS_WIDTH_BELOW)
     clock.end("newton")
     return _child(forgetting, found, left, "alteraser", tolerance, watermark, parent_digest, clock)
 
@@ -122,6 +122,17 @@ def retrain(
     forgetting = Forgetting.of(parent, deletions, device)
     clock.end("index")
     return _retrained(forgetting, seed, tolerance, watermark, parent_digest, clock, watch)
+
+
+def _solved(forgetting: Forgetting, target: float, scale: float, watch: Watch, *, fits_width: bool) -> Stationary:
+    """Solve from the warm start; with the width fitted where asked to or where the equations showed it too small."""
+    objective, start = forgetting.objective, forgetting.warm
+    if not fits_width:
+        found = refine(objective, start, target=target, scale=scale, watch=watch)
+        if not objective.outgrown:
+            return found
+        start = found.parameters
+    return solve(objective, start, target=target, scale=scale, coarse=scale, watch=watch)
 
 
 def _retrained(

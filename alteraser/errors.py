@@ -21,6 +21,7 @@
     ├── HyperparameterError
     │   ├── UnknownHyperparameter
     │   └── InvalidHyperparameter
+    ├── UnknownCrashPoint           no point of that name at which a test could end the process
     └── NotConverged                a solver stopped before its tolerance
 
 No message ever holds what a line, a row or a request contained: identities must not reach a log.
@@ -222,6 +223,18 @@ class InvalidHyperparameter(HyperparameterError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, f"hyper-parameter {name!r}: {reason}")
         self.reason = reason
+
+
+class UnknownCrashPoint(AlteraserError):
+    """No point of that name at which a test could end the process.
+
+    Attributes:
+        known: Those there are.
+    """
+
+    def __init__(self, spelled: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{spelled!r} is not POINT, POINT:PASSES or POINT:PASSES:stop; points are {', '.join(known)}")
+        self.known = known
 
 
 class NotConverged(AlteraserError):

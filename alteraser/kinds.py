@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from alteraser.errors import UnknownKind
 from alteraser.model import ModelKind
+from alteraser.neumf import Neumf
 from alteraser.wmf import Wmf
 
-KINDS: Mapping[str, ModelKind] = MappingProxyType({model_kind.name: model_kind for model_kind in (Wmf(),)})
+KINDS: Mapping[str, ModelKind] = MappingProxyType({model_kind.name: model_kind for model_kind in (Wmf(), Neumf())})
 
 
 def kind(name: str) -> ModelKind:

@@ -19,7 +19,8 @@ from alteraser.certificate import Certificate
 from alteraser.interactions import Interactions
 
 Hyperparameters: TypeAlias = Mapping[str, int | float | str]
-Side: TypeAlias = Literal["users", "items"]
+Side: TypeAlias = Literal["users", "items", "shared"]
+Solver: TypeAlias = Literal["newton", "lbfgs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class Parameters:
     def plus(self, step: Parameters) -> Parameters:
         """Return these parameters moved by ``step``."""
         return Parameters(self.users + step.users, self.items + step.items, self.shared + step.shared)
+
+    def flat(self) -> Tensor:
+        """Return all blocks as one vector: users, items, shared."""
+        return torch.cat([self.users.reshape(-1), self.items.reshape(-1), self.shared])
+
+    def shaped(self, flat: Tensor) -> Parameters:
+        """Return a vector in the order of `flat` as blocks of the shapes that these have."""
+        n, m = self.users.numel(), self.items.numel()
+        return Parameters(flat[:n].view_as(self.users), flat[n : n + m].view_as(self.items), flat[n + m :])
 
     def norm(self) -> float:
         """Return the Euclidean norm over all blocks."""
@@ -132,9 +142,21 @@ class Objective(Protocol):
 
     Attributes:
         passes: How often the interactions have been gone through, by any method of this object.
+        sides: Which blocks a sweep solves, one after the other.
+        solver: What minimises it with fewest passes.
+        outgrown: The last equations showed a direction of descent that only more latent dimensions could take.
     """
 
     passes: int
+    outgrown: bool
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Return which blocks a sweep solves, one after the other."""
+
+    @property
+    def solver(self) -> Solver:
+        """Return what minimises it with fewest passes."""
 
     def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
         """Return the objective and its gradient at ``at``, both computed and reduced in float64."""

@@ -134,14 +134,14 @@ def destroy(root: Path, digest: str) -> None:
         raise SnapshotNotDestroyed(digest)
 
 
-def sweep_temporary(root: Path, older_than: int) -> int:
+def sweep_temporary(root: Path, untouched_s: float) -> int:
     """Remove what interrupted writes and destructions left, and count it.
 
     Args:
         root: The folder of snapshots.
-        older_than: Unix seconds; what was touched since then may still be in use and stays.
+        untouched_s: Seconds, by the file system's clock; what was touched since may still be in use and stays.
     """
-    return durable.sweep(root, older_than)
+    return durable.sweep(root, untouched_s)
 
 
 def has_temporary(root: Path) -> bool:

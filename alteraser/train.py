@@ -10,9 +10,10 @@ import torch
 from alteraser.errors import NotConverged
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind as kind_of
+from alteraser.minimise import minimise
 from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
 from alteraser.report import Report, report_on
-from alteraser.solve import Stationary, newton
+from alteraser.solve import Stationary
 from alteraser.stopwatch import Stopwatch
 
 SWEEPS = 12
@@ -121,7 +122,7 @@ def solve(
     at, tolerance, outer, inner = start, max(COARSE * coarse, target), 0, 0
     for fits_left in reversed(range(MAX_FITS)):
         tolerance = tolerance if fits_left else target
-        found = _newton_or_sweeps(objective, at, target=tolerance, scale=scale, watch=watch)
+        found = _solved_or_swept(objective, at, target=tolerance, scale=scale, watch=watch)
         outer, inner = outer + found.outer, inner + found.inner
         at = objective.fit_width(found.parameters)
         if at is found.parameters:
@@ -131,23 +132,24 @@ def solve(
     return replace(found, outer=outer, inner=inner)
 
 
-def _newton_or_sweeps(
+def _solved_or_swept(
     objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch
 ) -> Stationary:
-    """Return what `newton` finds, after more sweeps where it starts too far away."""
+    """Return what the objective's solver finds, after more sweeps where it starts too far away."""
     at = start
     for _ in range(RETRIES):
         try:
-            return newton(objective, at, target=target, scale=scale, watch=watch)
+            return minimise(objective, at, target=target, scale=scale, watch=watch)
         except NotConverged:
             at = alternate(objective, at, SWEEPS_AFTER_FAILURE, watch)
-    return newton(objective, at, target=target, scale=scale, watch=watch)
+    return minimise(objective, at, target=target, scale=scale, watch=watch)
 
 
 def alternate(objective: Objective, start: Parameters, sweeps: int, watch: Watch) -> Parameters:
-    """Return ``start`` after that many alternating sweeps: all users solved given the items, then all items."""
+    """Return ``start`` after that many alternating sweeps: each side solved given the others, one after the other."""
     at = start
     for sweep in range(1, sweeps + 1):
-        at = objective.solve_blocks(objective.solve_blocks(at, "users"), "items")
+        for side in objective.sides:
+            at = objective.solve_blocks(at, side)
         watch(Progress("sweep", sweep, of=sweeps))
     return at

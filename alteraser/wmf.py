@@ -37,12 +37,13 @@ from alteraser.model import (
     Parameters,
     RemovedTerms,
     Side,
+    Solver,
     sum_of_squares,
 )
 from alteraser.outside import OutsideGradient
 from alteraser.pattern import Pattern
 from alteraser.subproblems import Subproblems, TypicalInverse
-from alteraser.width import fitted
+from alteraser.width import ASKED_FOR, fitted
 
 SMALL = 1e-3
 """Gradients are not measured against less than this for each pair, so that a model whose minimum is 0 can reach it."""
@@ -150,9 +151,13 @@ class _Lost:
 class WmfObjective:
     """f over one set of interactions; see the module's docstring. Holds no parameters and nothing of other data."""
 
+    sides: tuple[Side, ...] = ("users", "items")
+    solver: Solver = "newton"
+
     def __init__(self, data: Interactions, hyperparameters: WmfHyperparameters, device: torch.device) -> None:
         h = hyperparameters
         self.passes = 0
+        self.outgrown = False
         self._alpha0, self._reg, self._fits_width = h.alpha0, h.reg, bool(h.saturate)
 
         def side(csr: Csr, n_columns: int, n_columns_0: int) -> Subproblems:
@@ -226,12 +231,14 @@ class WmfObjective:
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
         """Return Newton's equations; see `Objective`."""
         self.passes += 1
-        return FactorEquations(
+        equations = FactorEquations(
             EquationsSide(self._users, at.users, gradient.users),
             EquationsSide(self._items, at.items, gradient.items),
             self._item_order,
             near if isinstance(near, FactorEquations) else None,
         )
+        self.outgrown = self._fits_width and equations.outside_norm > 1.0 + ASKED_FOR
+        return equations
 
     def fit_width(self, at: Parameters) -> Parameters:
         """Return ``at`` with the latent dimensions of `alteraser.width`; see `Objective`."""

@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Train, unlearn some users, and print the accuracy of both."""
     pin_threads()
-    given, split = tuned(data) | settings(set_), data_of(data)
+    given, split = tuned(data, model) | settings(set_), data_of(data)
     if split.test is None:
         raise typer.BadParameter("has no test part beside its training part", param_hint="--data")
     rows = []

@@ -1,4 +1,4 @@
-"""Pictures of the evidence: influence that is left against seconds, and cost against size."""
+"""Pictures of the evidence: influence that is left against seconds and against deletions, and cost against size."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ COLOURS = {
     "alteraser-exact": "#17becf",
     "retrain-converged": "#2ca02c",
     "retrain-practical": "#d62728",
+    "unlearned": "#1f77b4",
+    "unlearned-audit": "#17becf",
+    "retrained": "#2ca02c",
 }
 LEAST_SECONDS = 1e-4
 SIZE_INCHES = (7.0, 4.4)
+SMALL_INCHES = 2.6
+LEAST_RATE = 3e-3
 SALT = "alteraser"
 """Names inside an SVG are made from it and not from a random number: the same evidence gives the same file."""
 
@@ -59,6 +64,59 @@ def cost_against_size(rows: Sequence[Mapping[str, Any]], series: Mapping[str, st
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
     axes.set(xscale="log", yscale="log", xlabel=x, ylabel="seconds")
     _finish(figure, axes, path)
+
+
+def error_against_deletions(evidence: Mapping[str, Any], path: Path) -> None:
+    """Draw what a stream of deletions leaves against their number: score error above, residual influence below.
+
+    Args:
+        evidence: Of `benchmarks.stream`.
+        path: Where to, SVG or PNG by its ending.
+    """
+    figure = Figure(figsize=(SIZE_INCHES[0], 1.5 * SIZE_INCHES[1]), layout="constrained")
+    errors, influences = figure.subplots(2, sharex=True)
+    points = [each for each in evidence["points"] if "failed" not in each]
+    _draw_curve(errors, points, "nothing_rmse", "do nothing", "do-nothing")
+    _draw_curve(errors, points, "rmse", "unlearned, one by one", "alteraser")
+    _draw_curve(influences, points, "certified_ri_stream", "all deletions, proven bound", "retrain-converged")
+    _draw_curve(influences, points, "ri_stream", "all deletions", "alteraser")
+    _draw_curve(influences, points, "ri_last", "the last deletion", "alteraser-exact")
+    errors.set(yscale="log", ylabel="score RMSE against the oracle")
+    influences.set(yscale="log", xlabel="deletions", ylabel="residual influence, all pairs (do nothing = 1)")
+    errors.set_title(f"{evidence['model']} on {evidence['dataset']['name']}: {evidence['forget']}, one after the other")
+    errors.grid(visible=True, which="major", linewidth=0.3)
+    errors.legend(fontsize=8)
+    _finish(figure, influences, path)
+
+
+def caught_against_false_alarms(evidence: Mapping[str, Any], path: Path) -> None:
+    """Draw, for every attacker and group, the members caught against the false alarms, both on logarithmic axes.
+
+    Args:
+        evidence: Of `benchmarks.attack`.
+        path: Where to, SVG or PNG by its ending.
+    """
+    groups, attackers = (list(dict.fromkeys(row[key] for row in evidence["rows"])) for key in ("group", "attacker"))
+    size = (SMALL_INCHES * len(groups), SMALL_INCHES * len(attackers))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(attackers), len(groups), squeeze=False, sharex=True, sharey=True)
+    for row in evidence["rows"]:
+        axes = panels[attackers.index(row["attacker"])][groups.index(row["group"])]
+        axes.set_title(f"{row['group']}: attacker holds {row['attacker']}", fontsize=8)
+        axes.plot(*zip(*row["curve"], strict=True), color=COLOURS[row["method"]], linewidth=1.2, label=row["method"])
+    for axes in panels.flat:
+        axes.plot([LEAST_RATE, 1], [LEAST_RATE, 1], color="#bbbbbb", linewidth=0.8, linestyle=":")
+        axes.set(xscale="log", yscale="log", xlim=(LEAST_RATE, 1), ylim=(LEAST_RATE, 1.05))
+        axes.grid(visible=True, which="major", linewidth=0.3)
+    figure.supxlabel("false positive rate", fontsize=9)
+    figure.supylabel("true positive rate", fontsize=9)
+    _finish(figure, panels[0][0], path)
+
+
+def _draw_curve(axes: Axes, points: Sequence[Mapping[str, Any]], key: str, label: str, colour: str) -> None:
+    known = [(each["deletion"], each[key]) for each in points if each[key]]
+    if known:
+        axes.plot(*zip(*known, strict=True), color=COLOURS[colour], marker="o", markersize=3, label=label)
 
 
 def _draw_method(axes: Axes, row: Mapping[str, Any]) -> None:

@@ -45,7 +45,51 @@ METHOD_COLUMNS = {
     "speedup_practical": "× practical",
 }
 WITH_SPREAD = ("seconds", "ri_all")
-SHARES = re.compile(r"^(jaccard|rbo|recall|ndcg)@")
+SHARES = re.compile(r"^(nothing_)?(jaccard|rbo|recall|ndcg)@")
+
+
+STREAM_COLUMNS = {
+    "deletion": "deletions",
+    "rmse": "RMSE",
+    "nothing_rmse": "nothing: RMSE",
+    "ri_last": "RI of the last",
+    "ri_stream": "RI of all",
+    "certified_ri_stream": "proven RI of all",
+    "objective_gap": "gap",
+    "gradient": "gradient",
+    "jaccard@10": "Jaccard@10",
+    "nothing_jaccard@10": "nothing: Jaccard@10",
+    "width": "width",
+}
+STREAM_SUMMARY = [
+    "data",
+    "model",
+    "each forgets",
+    "deletions",
+    "seconds each (p95)",
+    "at the end: RMSE",
+    "nothing: RMSE",
+    "RI of all, against a retrain",
+    "proven RI of all",
+    "Jaccard@10",
+    "nothing: Jaccard@10",
+    "error over the stream (95 %)",
+    "grows",
+    "worst RI of one",
+]
+AXES = {
+    "ri_all": "RI all",
+    "certified_ri_all": "proven RI all",
+    "still_served": "still served",
+    "jaccard@10_retrained": "Jaccard@10",
+    "recall@20": "Recall@20",
+    "ndcg@20": "NDCG@20",
+    "ndcg@20_active": "NDCG@20 active",
+    "ndcg@20_inactive": "NDCG@20 others",
+    "unfairness": "apart",
+    "seconds": "seconds",
+    "speedup": "× retrain",
+}
 
 
 class NoEvidence(Exception):
@@ -142,19 +186,75 @@ def latency(runs: Sequence[Evidence]) -> str:
     return _plain(runs)
 
 
+def stream(runs: Sequence[Evidence]) -> str:
+    """A row per point of the drift curve, and what the curve amounts to."""
+    parts = []
+    for run in runs:
+        points = [point for point in run["points"] if "failed" not in point]
+        cells = [[_plain_cell(key, point[key]) for key in STREAM_COLUMNS] for point in points]
+        parts += [_table(list(STREAM_COLUMNS.values()), cells), f"{run['verdict'].capitalize()}."]
+    return "\n\n".join([*parts, _made_by(runs)])
+
+
+def streams(runs: Sequence[Evidence]) -> str:
+    """A row per stream: what it cost, where it ended, and whether its error grows."""
+    rows = [[run["dataset"]["name"], f"`{run['model']}`", run["forget"], *_stream_cells(run)] for run in runs]
+    return "\n\n".join([_table(STREAM_SUMMARY, rows), _made_by(runs)])
+
+
+def equivalence(runs: Sequence[Evidence]) -> str:
+    """A row per way to the same data, of every run."""
+    return _plain(runs)
+
+
+def added(runs: Sequence[Evidence]) -> str:
+    """A row per way to add users and to delete them again."""
+    return _plain([{**run, "rows": run["added"]} for run in runs])
+
+
+def cure4rec(runs: Sequence[Evidence]) -> str:
+    """A row per deletion set and method, on the four axes."""
+    rows = [
+        [f"{each['set']} {each['percentage']} %", f"`{row['method']}`", *_axes_cells(row)]
+        for run in runs
+        for each in run["sets"]
+        for row in each["rows"]
+    ]
+    return "\n\n".join([_table(["forgotten", "method", *AXES.values()], rows), _made_by(runs)])
+
+
+def band(runs: Sequence[Evidence]) -> str:
+    """A row per statistic: the band of the retrains and who lies in it."""
+    rows = [
+        [f"`{run['model']}`", run["forget"], name, *(_band_cell(name, each) for each in found.values())]
+        for run in runs
+        for name, found in run["bands"].items()
+    ]
+    headings = ["model", "forgotten", "statistic", *next(iter(runs[0]["bands"].values()))]
+    return "\n\n".join([_table(headings, rows), _made_by(runs)])
+
+
 TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "methods": methods,
     "summary": summary,
     "accuracy": accuracy,
     "scaling": scaling,
     "latency": latency,
+    "stream": stream,
+    "streams": streams,
+    "equivalence": equivalence,
+    "added": added,
+    "cure4rec": cure4rec,
+    "band": band,
 }
 
 
 def number(value: Any) -> str:
-    """Return a value as it stands in a table: three significant digits, a dash for None."""
+    """Return a value as it stands in a table: three significant digits, yes or no, a dash for None."""
     if value is None:
         return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -204,6 +304,30 @@ def _summary_cells(runs: Sequence[Evidence]) -> list[str]:
         spread([run["seed_floor"]["worst_ri_all"] for run in runs], shown=False),
         f"{confirmed} of {len(runs)}",
     ]
+
+
+def _stream_cells(run: Evidence) -> list[str]:
+    end, cold, trend = run["points"][-1], run["cold"], run["trends"].get("rmse") or {}
+    factors = [number(trend.get(key)) for key in ("factor", "factor_low", "factor_high")]
+    return [
+        number(run["deletions"]),
+        f"{number(run['seconds']['median'])} ({number(run['seconds']['p95'])})",
+        *(_plain_cell(key, end.get(key)) for key in ("rmse", "nothing_rmse")),
+        number(cold.get("ri_stream")),
+        number(end.get("certified_ri_stream")),
+        *(_plain_cell(key, cold.get(key)) for key in ("jaccard@10", "nothing_jaccard@10")),
+        "× {} ({}–{})".format(*factors),
+        number(trend.get("grows")),
+        number(run["worst_ri_last"]),
+    ]
+
+
+def _axes_cells(row: Row) -> list[str]:
+    return [_plain_cell(key, row.get(key)) for key in AXES]
+
+
+def _band_cell(statistic: str, value: Any) -> str:
+    return number(value) if isinstance(value, bool) else _plain_cell(statistic, value)
 
 
 def _row(run: Evidence, method: str) -> Row:

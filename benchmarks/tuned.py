@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from cli.datasets import LAYOUTS
 
-TUNED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+WMF: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         **{name: layout.hyperparameters for name, layout in LAYOUTS.items()},
         "amazon-14core": {"d": "32", "alpha0": "0.3", "reg": "0.016"},
@@ -16,8 +16,11 @@ TUNED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
+TUNED: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({"wmf": WMF})
 
-def tuned(data: Path) -> dict[str, str]:
-    """Return what is shipped for the dataset a path lies in; nothing, that is the kind's defaults, for any other."""
-    known = [part for part in data.absolute().parts if part in TUNED]
-    return dict(TUNED[known[-1]]) if known else {}
+
+def tuned(data: Path, model: str) -> dict[str, str]:
+    """Return what is shipped for a kind on the dataset a path lies in; for any other nothing: the kind's defaults."""
+    shipped = TUNED.get(model, {})
+    known = [part for part in data.absolute().parts if part in shipped]
+    return dict(shipped[known[-1]]) if known else {}

@@ -164,7 +164,7 @@ def live_model(data: Path, model: str, set_: list[str] | None) -> tuple[Split, S
     Raises:
         BadParameter: The data, the kind or a hyper-parameter is not one.
     """
-    given, split = tuned(data) | settings(set_), data_of(data)
+    given, split = tuned(data, model) | settings(set_), data_of(data)
     with refused_in_words():
         return split, trained_snapshot(model, given, split.train, seed=0)
 

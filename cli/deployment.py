@@ -24,10 +24,16 @@ class Deployment:
     broker_url: str
     snapshot_dir: str
     secrets_dir: str
+    journal_dir: str | None = None
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the erasure journal is: beside the snapshots where nothing else is said."""
+        return Path(self.journal_dir) if self.journal_dir else Path(self.snapshot_dir).parent / "journal"
 
     def environment(self) -> dict[str, str]:
         """These addresses as the settings read them."""
-        return {f"ALTERASER_{name.upper()}": value for name, value in asdict(self).items()}
+        return {f"ALTERASER_{name.upper()}": value for name, value in asdict(self).items() if value is not None}
 
 
 @contextmanager
@@ -70,4 +76,5 @@ def _from_settings() -> Deployment:
         broker_url=settings.broker_url,
         snapshot_dir=str(settings.snapshot_dir),
         secrets_dir=str(settings.secrets_dir),
+        journal_dir=str(settings.journal_folder),
     )

@@ -13,6 +13,8 @@
     ├── FileUnreadable         a file named on the command line cannot be used
     ├── NotItsParent           a snapshot that knows less than the one said to be made from it
     ├── KeyNotFound            no API key to revoke
+    ├── LogDamaged             the log or the erasure journal is not what was signed
+    ├── SubjectNotLogged       nothing ties the subject to an entry of the log
     ├── CallRefused            the service of this deployment answered with an error
     └── DemoFailed             a step of the demo was checked and found untrue
 
@@ -144,6 +146,21 @@ class KeyNotFound(CliError):
     def __init__(self, key_id: UUID) -> None:
         self.key_id = key_id
         super().__init__(f"no working API key has the id {key_id}\n`alteraser keys list` shows them all")
+
+
+class LogDamaged(CliError):
+    """The log or the erasure journal is not what was signed."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(["the log does not verify", *faults]))
+
+
+class SubjectNotLogged(CliError):
+    """Nothing ties the subject to an entry of the log."""
+
+    def __init__(self) -> None:
+        super().__init__("no salt is kept for this subject: no request about it was recorded, or it was destroyed")
 
 
 class CallRefused(CliError):

@@ -14,7 +14,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from cli.errors import BadOption, KeyNotFound
+from cli.errors import BadOption, FileUnreadable, KeyNotFound
 
 app = typer.Typer(
     help="Online unlearning for recommenders: deletion requests in, signed receipts out.",
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+log_app = typer.Typer(help="The log of every state change.", no_args_is_help=True)
+app.add_typer(log_app, name="log")
 
 console = Console()
 complaints = Console(stderr=True)
@@ -113,11 +115,16 @@ def train(
 def verify(
     receipt: Annotated[Path, typer.Argument(help="File with the receipt.")],
     jwks: Annotated[Path, typer.Option(help="File with the public keys, from /.well-known/jwks.json.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="File with a later checkpoint, from /v1/log/checkpoint: is this in it?"),
+    ] = None,
+    proof: Annotated[Path | None, typer.Option(help="File with the proof that it does, from /v1/log/proof.")] = None,
 ) -> None:
-    """Check a receipt's signature offline and print what it says."""
-    from cli.receipts import show, verified
+    """Check a receipt's signature and its place in the log offline, and print what it says."""
+    from cli.receipts import verify
 
-    show(console, verified(receipt, jwks))
+    verify(console, receipt, jwks, checkpoint, proof)
 
 
 @app.command()
@@ -136,6 +143,29 @@ def certify(
         print(proof.as_json())
     else:
         show(console, proof)
+
+
+@app.command()
+def audit(
+    subject_file: Annotated[
+        Path | None, typer.Option(help="File with the id of a user or item; - reads it from standard input.")
+    ] = None,
+    item: Annotated[bool, typer.Option("--item", help="The id in the file is an item's.")] = False,
+    request: Annotated[UUID | None, typer.Option(help="A deletion request: its subject, by pseudonym.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Look for a subject on disk, in the database and in the broker; exit code 1 and a list where anything is left."""
+    from cli.audit import audit
+    from cli.deployment import found
+
+    if request is not None and subject_file is None:
+        sought: str | UUID = request
+    elif subject_file is not None and request is None:
+        sought = _line_of(subject_file)
+    else:
+        raise BadOption("--subject-file or --request", "exactly one of them")
+    if not audit(console, found(home), sought, "item" if item else "user"):
+        sys.exit(1)
 
 
 @app.command()
@@ -197,6 +227,28 @@ def revoke_key(
     console.print("revoked")
 
 
+@log_app.command("verify")
+def verify_log(home: HomeOption = DEFAULT_HOME) -> None:
+    """Compute the log anew and compare it with all that was ever signed of it."""
+    from cli.deployment import found
+    from cli.logs import verify
+
+    verify(console, found(home))
+
+
+@log_app.command("forget")
+def forget_subject(
+    user: Annotated[str | None, typer.Option(help="Id of a user.")] = None,
+    item: Annotated[str | None, typer.Option(help="Id of an item.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Destroy what ties an erased subject to its entries in the log; the log still verifies."""
+    from cli.deployment import found
+    from cli.logs import forget
+
+    forget(console, found(home), user=user, item=item)
+
+
 def main() -> None:
     """Run the command line; what goes wrong in a way we know is one or two lines and exit code 1."""
     try:
@@ -209,6 +261,17 @@ def main() -> None:
             raise
         complaints.print(f"error: {said}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _line_of(file: Path) -> str:
+    """The id in a file, or on standard input for `-`: what is typed as an argument stays in the shell's history."""
+    try:
+        line = (sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")).strip("\r\n")
+    except OSError as error:
+        raise FileUnreadable(file, error.strerror or type(error).__name__) from error
+    if not line:
+        raise BadOption("--subject-file", "a file with an id in it")
+    return line
 
 
 def _setting(given: str) -> tuple[str, object]:

@@ -7,7 +7,7 @@ FROM python:3.11-slim
 ARG PIP_EXTRA_INDEX_URL
 ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
 RUN useradd --uid 10001 --no-create-home alteraser \
- && install -d -o alteraser -g alteraser -m 755 /secrets /snapshots
+ && install -d -o alteraser -g alteraser -m 755 /secrets /snapshots /journal
 
 WORKDIR /src
 COPY requirements.lock .

@@ -8,7 +8,7 @@ ARG PIP_EXTRA_INDEX_URL
 # Arrays come and go: the allocator gives none back to the kernel in between, whose fresh pages cost a sixth of a run.
 ENV PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 RUN useradd --uid 10001 --no-create-home alteraser \
- && install -d -o alteraser -g alteraser -m 755 /secrets /snapshots
+ && install -d -o alteraser -g alteraser -m 755 /secrets /snapshots /journal
 
 WORKDIR /src
 COPY requirements.lock .

@@ -6,6 +6,8 @@ run's lease meanwhile; when that runs out, another worker may take it up.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from ledger.log.entries import enter
 from ledger.tables import RequestModel, Run, Snapshot
 
 MOST_ATTEMPTS = 3
@@ -72,33 +75,45 @@ def take(session: Session, owner: str, lease_s: float, run_id: UUID | None = Non
 
 def record(session: Session, taken: Uncertified, certificate: dict[str, Any]) -> None:
     """Keep the certificate, unless the run has one or is known to have none."""
-    session.execute(update(Run).where(Run.id == taken.run_id, awaits_certificate()).values(certificate=certificate))
+    awaited = update(Run).where(Run.id == taken.run_id, awaits_certificate()).values(certificate=certificate)
+    settled = session.scalars(awaited.returning(Run.id)).all()
+    spelled = json.dumps(certificate, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(spelled.encode()).hexdigest()
+    for run_id in settled:
+        enter(session, "child_certified", run=run_id, certificate=digest)
 
 
 def record_none(session: Session, taken: Uncertified, reason: str) -> None:
     """Keep why there is no certificate, unless that or a certificate is there already."""
-    session.execute(update(Run).where(Run.id == taken.run_id, awaits_certificate()).values(uncertified=reason))
+    _give_none(session, Run.id == taken.run_id, reason)
 
 
 def give_up(session: Session) -> list[UUID]:
     """Record that there is no certificate where worker after worker fell silent making it; returns the runs."""
     reason = f"{MOST_ATTEMPTS} workers fell silent while they made it"
     hopeless = and_(Run.certifications >= MOST_ATTEMPTS, Run.lease_expires_at <= func.clock_timestamp())
-    given_up = session.scalars(
-        update(Run).where(awaits_certificate(), hopeless).values(uncertified=reason).returning(Run.id)
-    )
-    return list(given_up)
+    return _give_none(session, hopeless, reason)
 
 
 def record_destroyed(session: Session, model: str, digest: str) -> None:
     """Record that a snapshot which is gone will have no certificate."""
     made_by = select(Snapshot.run_id).where(Snapshot.model == model, Snapshot.digest == digest)
-    session.execute(update(Run).where(Run.id.in_(made_by), awaits_certificate()).values(uncertified=DESTROYED))
+    _give_none(session, Run.id.in_(made_by), DESTROYED)
 
 
 def awaits_certificate() -> ColumnElement[bool]:
     """The condition that a run is published and its certificate neither made nor known to be missing."""
     return and_(Run.state == "published", Run.certificate.is_(None), Run.uncertified.is_(None))
+
+
+def _give_none(session: Session, which: ColumnElement[bool], reason: str) -> list[UUID]:
+    """Record why these runs will have no certificate, where they await one; returns which did."""
+    settled = session.scalars(
+        update(Run).where(awaits_certificate(), which).values(uncertified=reason).returning(Run.id)
+    ).all()
+    for run_id in settled:
+        enter(session, "child_uncertified", run=run_id)
+    return list(settled)
 
 
 def is_asked_for() -> ColumnElement[bool]:

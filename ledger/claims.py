@@ -26,7 +26,7 @@ ASSUMPTIONS = (
     "unlimited; float64 rounding is not bounded; derived in docs/algorithm.md"
 )
 UNREACHABLE = (
-    "database pages: deleted rows stay in PostgreSQL's files as dead tuples until vacuum",
+    "database pages: deleted rows stay in PostgreSQL's files until the table is rewritten or their freed space reused",
     "database write-ahead log: deleted rows stay in it until its segments are recycled",
     "backups of the database or of the snapshot folder made before completion",
     "exports and copies that other systems made before completion",
@@ -34,14 +34,14 @@ UNREACHABLE = (
 
 
 def claims_of(
-    session: Session, request: DeletionRequest, jti: UUID, completed_at: datetime, kid: str
+    session: Session, request: DeletionRequest, subject: str, jti: UUID, completed_at: datetime, kid: str
 ) -> dict[str, Any]:
-    """The claims of a request's receipt; the subject appears as its keyed pseudonym only."""
+    """The claims of a request's receipt; the subject appears as the log calls it."""
     return {
         "iss": ISSUER_PREFIX + kid,
         "jti": str(jti),
         "iat": int(completed_at.timestamp()),
-        "sub": request.subject_hmac,
+        "sub": subject,
         "request_id": str(request.id),
         "kind": request.kind,
         "recorded_at": _spelled(request.recorded_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
@@ -12,8 +13,10 @@ from sqlalchemy.orm import Session, aliased
 from ledger import certificates
 from ledger.claims import claims_of
 from ledger.errors import NotCompletable, RequestNotFound
-from ledger.receipts import Signer
+from ledger.log import checkpoints, entries, salts
+from ledger.receipts import Signer, claims_digest
 from ledger.replicas import is_live
+from ledger.requests import scope_of
 from ledger.states import lift_suppression
 from ledger.tables import DeletionRequest, Model, Receipt, Replica, RequestModel, Run, Snapshot
 
@@ -42,7 +45,7 @@ def to_destroy(session: Session, replica_timeout_s: float) -> Sequence[tuple[str
 
 def mark_destroyed(session: Session, model: str, digest: str) -> None:
     """Note that the folder of a superseded snapshot is gone from the disk."""
-    session.execute(
+    destroyed = session.scalars(
         update(Snapshot)
         .where(
             Snapshot.model == model,
@@ -51,7 +54,10 @@ def mark_destroyed(session: Session, model: str, digest: str) -> None:
             Snapshot.destroyed_at.is_(None),
         )
         .values(destroyed_at=func.clock_timestamp())
-    )
+        .returning(Snapshot.version)
+    ).all()
+    for version in destroyed:
+        entries.enter(session, "snapshot_destroyed", model=model, version=version, snapshot=digest)
     certificates.record_destroyed(session, model, digest)
 
 
@@ -80,10 +86,12 @@ def complete(session: Session, request_id: UUID, signer: Signer, replica_timeout
         .where(DeletionRequest.id == request_id)
         .values(state="completed", completed_at=completed_at, subject=None, payload=None)
     )
-    jti = uuid4()
-    jws = signer.sign(claims_of(session, request, jti, completed_at.astimezone(UTC), signer.kid))
-    session.execute(insert(Receipt).values(request_id=request_id, jti=jti, kid=signer.kid, jws=jws))
     lift_suppression(session, request_id)
+    jti = uuid4()
+    subject = salts.alias(session, scope_of(request.kind), request.subject_hmac)
+    claims = claims_of(session, request, subject, jti, completed_at.astimezone(UTC), signer.kid)
+    jws = signer.sign({**claims, "log": _logged(session, request_id, claims, signer)})
+    session.execute(insert(Receipt).values(request_id=request_id, jti=jti, kid=signer.kid, jws=jws))
 
 
 def receipt(session: Session, tenant: str, request_id: UUID) -> str | None:
@@ -102,6 +110,13 @@ def receipt(session: Session, tenant: str, request_id: UUID) -> str | None:
         raise RequestNotFound(request_id)
     jws: str | None = found.jws
     return jws
+
+
+def _logged(session: Session, request_id: UUID, claims: dict[str, Any], signer: Signer) -> dict[str, Any]:
+    """Append that the request is completed, with the digest of its receipt's claims; the proof that it stands there."""
+    said = {"receipt": claims["jti"], "claims": claims_digest(claims), "subject": claims["sub"]}
+    appended = entries.append(session, "request_completed", request=request_id, **said)
+    return checkpoints.proven(session, appended, signer)
 
 
 def _refuse_unless_done(session: Session, request: DeletionRequest, replica_timeout_s: float) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
-SCHEMA_REVISION = "0002"
+from ledger.log.entries import append_entered
+
+SCHEMA_REVISION = "0004"
 BULK = {"synchronize_session": False}
 """Statements change rows, sessions do not follow: otherwise every UPDATE would fetch every row it touched."""
 
@@ -27,13 +30,20 @@ class Database:
         self.engine.dispose()
 
 
-def connect(url: str) -> Database:
+def connect(url: str, idle_s: float | None = None) -> Database:
     """Prepare a pool of connections to `url`; nothing is sent until the first session.
 
     Bound values are kept out of error messages: they are the identities of people.
+
+    Args:
+        url: Of the database.
+        idle_s: Seconds after which PostgreSQL ends a transaction that waits for this process, and gives its locks
+            to others. A process that is stopped would else hold everybody up for good. None: never.
     """
+    idle = {} if idle_s is None else {"options": f"-c idle_in_transaction_session_timeout={ceil(idle_s * 1000)}"}
     engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
+        connect_args=idle,
         hide_parameters=True,
         pool_pre_ping=True,
     )
@@ -42,9 +52,10 @@ def connect(url: str) -> Database:
 
 @contextmanager
 def unit_of_work(database: Database) -> Iterator[Session]:
-    """One transaction: committed at the end, rolled back when anything raises."""
+    """One transaction: committed at the end with its entries in the log, rolled back when anything raises."""
     with database.sessions.begin() as session:
         yield session
+        append_entered(session)
 
 
 def schema_is_current(database: Database) -> bool:

@@ -19,8 +19,6 @@ CHANNEL = "alteraser.hint"
 
 VISIBILITY_TIMEOUT_S = 3600
 """Seconds after which Redis delivers an unacknowledged task again. All apps on a broker must say the same."""
-EXPIRES_S = 60
-"""Seconds after which nobody needs to answer a ring: the sweep has looked by itself."""
 BROKER_PATIENCE_S = 1.0
 
 TRANSPORT_OPTIONS: dict[str, Any] = {
@@ -51,10 +49,13 @@ class Doorbell:
         self._heard: redis.client.PubSub | None = None
 
     def ring(self, task: str) -> bool:
-        """Ask a worker to run the task; False when the broker is away, which the sweep makes good."""
+        """Ask a worker to run the task; False when the broker is away, which the sweep makes good.
+
+        A ring never expires: that would be judged by the worker's clock, and one that is fast would answer none.
+        """
         try:
             with self._ringing:
-                self._celery.send_task(task, queue=QUEUE, ignore_result=True, expires=EXPIRES_S, retry=False)
+                self._celery.send_task(task, queue=QUEUE, ignore_result=True, retry=False)
         except (OperationalError, redis.RedisError, OSError):
             return False
         return True

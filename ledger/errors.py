@@ -16,7 +16,13 @@
     ├── UnknownScope         an API key was to be given a right that does not exist
     ├── SecretMissing        a key file is not where it should be
     ├── SecretMalformed      a key file cannot be read as a key
-    └── ReceiptInvalid       a receipt does not verify
+    ├── ReceiptInvalid       a receipt does not verify
+    ├── CheckpointInvalid    a checkpoint of the log does not verify
+    ├── NoCheckpoint         no checkpoint of the log was signed yet
+    ├── NoSuchEntry          the log is not so long
+    ├── ProofOutOfRange      a proof about more of the log than there is, or about none of it
+    ├── SubjectInUse         a salt cannot be destroyed while a request about its subject is open
+    └── JournalAway          the erasure journal cannot be read or written
 
 No message carries the id of a user or an item.
 """
@@ -109,16 +115,20 @@ class WatermarkFell(LeaseLost):
 
 
 class StaleReplica(LedgerError):
-    """A replica went back to a snapshot that satisfies fewer erasures."""
+    """A replica went back to a snapshot that satisfies fewer erasures, or came back with one.
 
-    def __init__(self, replica_id: str, model: str, acknowledged: int, watermark: int) -> None:
+    Attributes:
+        required: The watermark it acknowledged before; after a silence, that of the current snapshot.
+        watermark: The one it says it satisfies.
+    """
+
+    def __init__(self, replica_id: str, model: str, required: int, watermark: int) -> None:
         super().__init__(
-            f"replica {replica_id} of model {model!r} acknowledged erasure watermark {acknowledged} before "
-            f"and cannot go back to {watermark}"
+            f"replica {replica_id} of model {model!r} satisfies erasure watermark {watermark}; {required} is required"
         )
         self.replica_id = replica_id
         self.model = model
-        self.acknowledged = acknowledged
+        self.required = required
         self.watermark = watermark
 
 
@@ -169,4 +179,51 @@ class ReceiptInvalid(LedgerError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the receipt does not verify: {reason}")
+        self.reason = reason
+
+
+class CheckpointInvalid(LedgerError):
+    """A checkpoint of the log does not verify."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the checkpoint does not verify: {reason}")
+        self.reason = reason
+
+
+class NoCheckpoint(LedgerError):
+    """No checkpoint of the log was signed yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no checkpoint of the log was signed yet")
+
+
+class NoSuchEntry(LedgerError):
+    """The log is not so long."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"the log has no entry {index}")
+        self.index = index
+
+
+class ProofOutOfRange(LedgerError):
+    """A proof was asked for about more of the log than there is, or about none of it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"there is no such proof about the first {size} entries of the log")
+        self.size = size
+
+
+class SubjectInUse(LedgerError):
+    """A salt cannot be destroyed while a request about its subject is open."""
+
+    def __init__(self) -> None:
+        super().__init__("a deletion request about this subject has not ended: its salt is still needed")
+
+
+class JournalAway(LedgerError):
+    """The erasure journal cannot be read or written, so nothing may be answered that it would have to remember."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the erasure journal {path} cannot be used: {reason}")
+        self.path = path
         self.reason = reason

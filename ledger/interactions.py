@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
-from sqlalchemy import ColumnElement, delete, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, delete, func, literal, select, text, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from alteraser.interactions import Interactions
 from ledger.among import among
 from ledger.deletions import open_deletions
 from ledger.pseudonym import Pseudonyms
-from ledger.tables import Erasure, Interaction
+from ledger.tables import Erasure, Interaction, Refusal
 
 ROWS_PER_CHUNK = 50_000
 NEVER = np.iinfo(np.int64).min
@@ -154,12 +154,11 @@ def _admitted(session: Session, log: InteractionLog, pseudonyms: Pseudonyms) -> 
 
 def _erased_at(session: Session) -> dict[tuple[str, str], int]:
     """Unix second of the last erasure of every erased user and item, rounded up, by (scope, pseudonym)."""
-    second = func.ceil(func.extract("epoch", func.max(Erasure.erased_at)))
-    erased = (
-        select(Erasure.scope, Erasure.subject_hmac, second)
-        .where(Erasure.erased_at.is_not(None))
-        .group_by(Erasure.scope, Erasure.subject_hmac)
-    )
+    refused = select(Refusal.scope, Refusal.subject_hmac, Refusal.erased_at)
+    of_requests = select(Erasure.scope, Erasure.subject_hmac, Erasure.erased_at).where(Erasure.erased_at.is_not(None))
+    each = union_all(of_requests, refused).subquery()
+    second = func.ceil(func.extract("epoch", func.max(each.c.erased_at)))
+    erased = select(each.c.scope, each.c.subject_hmac, second).group_by(each.c.scope, each.c.subject_hmac)
     return {(scope, pseudonym): int(at) for scope, pseudonym, at in session.execute(erased)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -65,6 +66,14 @@ class Pseudonyms:
     def item(self, item_id: str) -> str:
         """The pseudonym of an item."""
         return self._hmac(b"item:", item_id.encode())
+
+    def pair(self, user_id: str, item_id: str) -> str:
+        """The pseudonym of one user's interaction with one item."""
+        return self._hmac(b"pair:", json.dumps([user_id, item_id]).encode())
+
+    def chained(self, before: str, line: str) -> str:
+        """What vouches for a line of the journal and for all lines before it."""
+        return self._hmac(b"journal:", f"{before}\n{line}".encode())
 
     def payload(self, content: bytes) -> str:
         """The keyed digest of a request's payload."""

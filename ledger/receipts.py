@@ -32,8 +32,15 @@ class Signer(Protocol):
     def kid(self) -> str:
         """The id of the key, as the key set lists it."""
 
+    @property
+    def public(self) -> bytes:
+        """The 32 bytes of the Ed25519 key that verifies."""
+
     def sign(self, claims: Mapping[str, Any]) -> str:
         """The claims as a compact JWS."""
+
+    def sign_bytes(self, content: bytes) -> bytes:
+        """The bare Ed25519 signature, for checkpoints of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,15 @@ class SigningKey:
         )
         return cls(private, kid)
 
+    @property
+    def public(self) -> bytes:
+        """The 32 bytes of the public half."""
+        return _raw(self.private.public_key())
+
+    def sign_bytes(self, content: bytes) -> bytes:
+        """The bare Ed25519 signature, 64 bytes."""
+        return self.private.sign(content)
+
     def sign(self, claims: Mapping[str, Any]) -> str:
         """The claims as a compact JWS that names its key and its type."""
         return jwt.encode(
@@ -89,6 +105,12 @@ def jwks(secrets_dir: Path) -> dict[str, list[dict[str, str]]]:
     """The public keys of all receipts ever signed here, as a JSON Web Key Set."""
     files = sorted((secrets_dir / PUBLIC_DIR).glob("*.json"))
     return {"keys": [json.loads(file.read_text(encoding="ascii")) for file in files]}
+
+
+def claims_digest(claims: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of what a receipt says apart from where that stands in the log."""
+    said = {name: claim for name, claim in claims.items() if name != "log"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def verify(jws: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,16 +134,18 @@ def verify(jws: str, jwks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _jwk(public: Ed25519PublicKey) -> dict[str, str]:
-    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    required = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
+    required = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(_raw(public))}
     return {**required, "alg": ALGORITHM, "kid": _thumbprint(public), "use": "sig"}
 
 
 def _thumbprint(public: Ed25519PublicKey) -> str:
     """RFC 7638: SHA-256 over the required members in their order, without spaces."""
-    raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    required = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(raw)}"}}'
+    required = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(_raw(public))}"}}'
     return _base64url(hashlib.sha256(required.encode()).digest())
+
+
+def _raw(public: Ed25519PublicKey) -> bytes:
+    return public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 def _base64url(content: bytes) -> str:

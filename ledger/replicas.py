@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from ledger.errors import StaleReplica, UnknownModel
+from ledger.log.entries import enter
 from ledger.tables import DeletionRequest, Erasure, Model, Replica
 
 
@@ -69,15 +70,27 @@ def acknowledge(
 ) -> None:
     """Send a heartbeat that says what is served and up to which clock value erasures are obeyed.
 
+    A replica may at any time say that it serves nothing; what it acknowledged before stays its least watermark.
+
     Raises:
-        StaleReplica: The replica acknowledged a higher watermark before.
+        StaleReplica: The replica acknowledged a higher watermark before, or deletions were completed without it:
+            it was declared dead, and comes back with a snapshot that satisfies fewer erasures than the current one.
     """
     said = {"snapshot": snapshot, "watermark": watermark, "suppressed_through": suppressed_through}
-    acknowledged = session.scalar(
-        select(Replica.watermark).where(Replica.replica_id == replica_id, Replica.model == model).with_for_update()
-    )
-    if acknowledged is not None and acknowledged > watermark:
-        raise StaleReplica(replica_id, model, acknowledged, watermark)
+    before = session.execute(
+        select(Replica.watermark, Replica.snapshot, is_live(replica_timeout_s).label("is_live"))
+        .where(Replica.replica_id == replica_id, Replica.model == model)
+        .with_for_update()
+    ).one_or_none()
+    if before is not None and before.watermark > watermark and snapshot is not None:
+        raise StaleReplica(replica_id, model, before.watermark, watermark)
+    if before is not None and snapshot is None:
+        said["watermark"] = max(before.watermark, watermark)
+    if before is not None and not before.is_live and snapshot is not None:
+        _refuse_older(session, replica_id, model, watermark)
+    if snapshot is not None and (before is None or before.snapshot != snapshot):
+        swapped = {"replica": replica_id, "model": model, "snapshot": snapshot, "watermark": watermark}
+        enter(session, "snapshot_acknowledged", **swapped)
     session.execute(
         upsert(Replica)
         .values(replica_id=replica_id, model=model, **said)
@@ -87,6 +100,13 @@ def acknowledge(
         )
     )
     mark_suppressed(session, replica_timeout_s)
+
+
+def _refuse_older(session: Session, replica_id: str, model: str, watermark: int) -> None:
+    """Refuse a replica that no deletion waited for, unless it serves what satisfies every erasure."""
+    required = session.scalar(select(Model.watermark).where(Model.name == model)) or 0
+    if watermark < required:
+        raise StaleReplica(replica_id, model, required, watermark)
 
 
 def leave(session: Session, replica_id: str) -> None:
@@ -148,11 +168,12 @@ def mark_suppressed(session: Session, replica_timeout_s: float) -> int:
         .with_for_update()
         .cte()
     )
-    return len(
-        session.execute(
-            update(DeletionRequest)
-            .where(DeletionRequest.id == stamped.c.id)
-            .values(suppressed_at=func.clock_timestamp())
-            .returning(DeletionRequest.id)
-        ).all()
-    )
+    suppressed = session.scalars(
+        update(DeletionRequest)
+        .where(DeletionRequest.id == stamped.c.id)
+        .values(suppressed_at=func.clock_timestamp())
+        .returning(DeletionRequest.id)
+    ).all()
+    for request_id in suppressed:
+        enter(session, "request_suppressed", request=request_id)
+    return len(suppressed)

@@ -16,6 +16,8 @@ from ledger import interactions
 from ledger.clock import tick
 from ledger.deletions import combined
 from ledger.errors import InvalidCursor, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
+from ledger.log import salts
+from ledger.log.entries import enter
 from ledger.pseudonym import Pseudonyms
 from ledger.states import is_overdue, lift_suppression, settle
 from ledger.tables import DeletionRequest, Erasure, Model, RequestModel, Run
@@ -120,7 +122,9 @@ def record(session: Session, new: NewRequest, pseudonyms: Pseudonyms) -> Recorde
     if not interactions.holds_any(session, deletions):
         raise UnknownSubject(new.kind)
     request_id = _insert(session, new, sequence, digests)
-    if not _ask_models(session, request_id):
+    alias = salts.alias(session, scope_of(new.kind), digests.subject)
+    enter(session, "request_recorded", request=request_id, kind=new.kind, subject=alias, sequence=sequence)
+    if not ask_models(session, request_id):
         interactions.delete_rows(session, deletions)
         settle(session, [request_id])
     return Recorded(request_id, replayed=False)
@@ -185,6 +189,12 @@ def cancel(session: Session, tenant: str, request_id: UUID) -> None:
         .values(state="cancelled", cancelled_at=func.clock_timestamp(), subject=None, payload=None)
     )
     lift_suppression(session, request_id)
+    enter(session, "request_cancelled", request=request_id)
+
+
+def scope_of(kind: str) -> str:
+    """Which ids a deletion of that kind suppresses: those of users, or of items."""
+    return "item" if kind == "item" else "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +251,10 @@ def _insert(session: Session, new: NewRequest, sequence: int, digests: _Digests)
         )
         .returning(DeletionRequest.id)
     ).scalar_one()
-    scope = "item" if new.kind == "item" else "user"
     session.execute(
         insert(Erasure).values(
             request_id=request_id,
-            scope=scope,
+            scope=scope_of(new.kind),
             subject_hmac=digests.subject,
             sequence=sequence,
             changed=sequence,
@@ -255,7 +264,7 @@ def _insert(session: Session, new: NewRequest, sequence: int, digests: _Digests)
     return request_id
 
 
-def _ask_models(session: Session, request_id: UUID) -> int:
+def ask_models(session: Session, request_id: UUID) -> int:
     """Ask every declared model; returns how many there are."""
     asked = insert(RequestModel).from_select(
         ["request_id", "model", "state"], select(literal(request_id), Model.name, literal("pending"))

@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Double, cast, func, literal, select, updat
 from sqlalchemy.orm import Session
 
 from ledger.among import among
+from ledger.log.entries import enter
+from ledger.shares import divide
 from ledger.states import lock_in_order, resumed_state
 from ledger.tables import DeletionRequest, RequestModel, Run
 
@@ -21,40 +23,55 @@ MOST_DOUBLINGS = 12
 def expire(session: Session, model: str | None = None) -> list[UUID]:
     """End the live runs whose lease ran out, of one model or of all, and give their requests back.
 
-    The first retry comes at once; after that the pause doubles, in case the requests kill their worker.
+    The first retry comes at once and takes them all; after that, in case one of them kills its worker, they are
+    divided, and one that was alone rests for twice as long each time.
     """
     dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
     if model is not None:
         dead = dead.where(Run.model == model)
-    expired = session.scalars(
+    expired = session.execute(
         update(Run)
         .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
         .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
-        .returning(Run.id)
+        .returning(Run.id, Run.model)
     ).all()
-    if expired:
-        _return_to_pending(session, _release(session, expired))
-    return list(expired)
+    for run in expired:
+        enter(session, "run_expired", run=run.id)
+        _return_to_pending(session, run.model, _release(session, [run.id]))
+    return [run.id for run in expired]
 
 
-def give_back_failed(session: Session, run_id: UUID, reason: str) -> None:
-    """Give back what a failed run had, with the reason; the pause doubles each time."""
+def give_back_failed(session: Session, run_id: UUID, model: str, reason: str, *, suspect: bool) -> None:
+    """Give back what a failed run had, with the reason.
+
+    Args:
+        session: The transaction.
+        run_id: The run.
+        model: Whose it was.
+        reason: Why it failed.
+        suspect: Whether one of its requests may be the cause. They are divided then and tried again at once, down
+            to one alone; else, and for that one, the pause doubles each time.
+    """
     request_ids = _release(session, [run_id])
     lock_in_order(session, request_ids)
+    pause = _none() if suspect and divide(session, model, request_ids) else _pause(0)
     session.execute(
         update(DeletionRequest)
         .where(among(DeletionRequest.id, request_ids))
-        .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + _pause(0))
+        .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + pause)
     )
 
 
-def _return_to_pending(session: Session, request_ids: Sequence[UUID]) -> None:
+def _return_to_pending(session: Session, model: str, request_ids: Sequence[UUID]) -> None:
     """Give back what an expired run had."""
     lock_in_order(session, request_ids)
+    attempts = select(func.min(DeletionRequest.attempts)).where(among(DeletionRequest.id, request_ids))
+    is_repeated = (session.scalar(attempts) or 0) > 1
+    pause = _none() if is_repeated and divide(session, model, request_ids) else _pause(FIRST_PAUSE_S)
     session.execute(
         update(DeletionRequest)
         .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
-        .values(state=resumed_state(), next_attempt_at=func.clock_timestamp() + _pause(FIRST_PAUSE_S))
+        .values(state=resumed_state(), next_attempt_at=func.clock_timestamp() + pause)
     )
 
 
@@ -66,6 +83,10 @@ def _release(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
         .values(state="pending", run_id=None)
         .returning(RequestModel.request_id)
     ).all()
+
+
+def _none() -> ColumnElement[timedelta]:
+    return literal(timedelta(0))
 
 
 def _pause(less_s: int) -> ColumnElement[timedelta]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -20,12 +20,14 @@ from ledger.among import among
 from ledger.deletions import combined
 from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
 from ledger.finite import finite
+from ledger.log.entries import enter
 from ledger.retries import expire, give_back_failed
-from ledger.states import is_due, lock_in_order, lock_pointer, settle
+from ledger.shares import first_due
+from ledger.states import due_since, is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
 
 Purpose = Literal["unlearn", "train"]
-DueRequest: TypeAlias = Row[UUID, str, str | None, dict[str, Any] | None]
+DueRequest: TypeAlias = Row[UUID, str, str | None, dict[str, Any] | None, UUID | None, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ def declare(session: Session, model: str, kind: str) -> None:
         ModelKindChanged: The name belongs to a model of another kind.
     """
     clock.tick(session)
-    session.execute(upsert(Model).values(name=model, kind=kind).on_conflict_do_nothing())
+    new = upsert(Model).values(name=model, kind=kind).on_conflict_do_nothing().returning(Model.name)
+    if session.scalar(new) is not None:
+        enter(session, "model_declared", model=model, kind=kind)
     declared = session.execute(select(Model.kind).where(Model.name == model)).scalar_one()
     if declared != kind:
         raise ModelKindChanged(model, declared, kind)
@@ -80,7 +84,8 @@ def declare(session: Session, model: str, kind: str) -> None:
 def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Purpose = "unlearn") -> Lease | None:
     """Take every due request of the model for a new run; None when there is none, or another run is live.
 
-    A run to train is leased even when no request is due.
+    Of requests that were divided into shares, because runs with them failed, it takes one share. A run to train
+    takes them all, and is leased even when no request is due.
     """
     pointer = lock_pointer(session, model)
     if pointer is None or (pointer.current is None and purpose == "unlearn"):
@@ -89,6 +94,8 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     if _has_live_run(session, model):
         return None
     due = _still_open(session, _due(session, model))
+    if purpose == "unlearn":
+        due = first_due(due)
     if not due and purpose == "unlearn":
         return None
     run_id = _begin(session, pointer, owner, lease_s, purpose)
@@ -96,6 +103,9 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
         return None
     request_ids = tuple(request.id for request in due)
     _take(session, model, run_id, request_ids)
+    enter(session, "run_leased", run=run_id, model=model, purpose=purpose, parent=pointer.current)
+    for request_id in request_ids:
+        enter(session, "request_leased", request=request_id, run=run_id)
     return Lease(
         run_id=run_id,
         model=model,
@@ -156,6 +166,8 @@ def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: di
     interactions.delete_rows(session, lease.deletions)
     _satisfy(session, lease, child, version)
     described = {**finite(report), "parameters_digest": _digest(child.hyperparameters)}
+    moved = {"model": lease.model, "version": version, "parent": lease.parent, "child": child.digest}
+    enter(session, "child_published", run=lease.run_id, watermark=child.watermark, **moved)
     _end(session, lease.run_id, state="published", child=child.digest, residual=child.residual, report=described)
     return version
 
@@ -166,14 +178,22 @@ def was_published(session: Session, lease: Lease, digest: str) -> bool:
     return session.scalar(published) is not None
 
 
-def fail(session: Session, lease: Lease, reason: str) -> None:
-    """End the run without a child; its requests are tried again after a pause that doubles each time.
+def fail(session: Session, lease: Lease, reason: str, *, suspect: bool = False) -> None:
+    """End the run without a child; its requests are tried again.
+
+    Args:
+        session: The transaction.
+        lease: The run.
+        reason: Why it failed, naming nobody.
+        suspect: Whether one of the requests may be the cause: they are then tried again in two shares, at once.
+            Else they are tried again together, after a pause that doubles each time.
 
     Raises:
         LeaseLost: The run expired or ended.
     """
     _lock_run(session, lease)
-    give_back_failed(session, lease.run_id, reason)
+    give_back_failed(session, lease.run_id, lease.model, reason, suspect=suspect)
+    enter(session, "run_failed", run=lease.run_id)
     _end(session, lease.run_id, state="failed", failure=reason)
 
 
@@ -189,7 +209,14 @@ def _has_live_run(session: Session, model: str) -> bool:
 def _due(session: Session, model: str) -> Sequence[DueRequest]:
     """Lock what the model owes and whose pause is over, oldest first, past what a cancellation holds."""
     return session.execute(
-        select(DeletionRequest.id, DeletionRequest.kind, DeletionRequest.subject, DeletionRequest.payload)
+        select(
+            DeletionRequest.id,
+            DeletionRequest.kind,
+            DeletionRequest.subject,
+            DeletionRequest.payload,
+            RequestModel.share,
+            due_since().label("due_since"),
+        )
         .join(RequestModel, RequestModel.request_id == DeletionRequest.id)
         .where(RequestModel.model == model, RequestModel.state == "pending", is_due())
         .order_by(DeletionRequest.sequence)

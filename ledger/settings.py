@@ -45,6 +45,10 @@ class SharedSettings(BaseSettings):
     snapshot_dir: Path
     """Folder of the models' snapshots, shared by workers and replicas. It holds personal data."""
 
+    journal_dir: Path | None = None
+    """Folder of the erasure journal, shared by workers and web processes; all of them write it. Unset: the folder
+    `journal` beside the snapshots. Keep it on another disk than the database, out of the backups that restore it."""
+
     secrets_dir: Path
     """Folder with `subject.key` and the receipt keys. Without it nobody can be recognised as erased."""
 
@@ -58,12 +62,21 @@ class SharedSettings(BaseSettings):
     demo_mode: bool = False
     """Open the ops pages and the metrics without a key. Never on a machine that others can reach."""
 
+    crash_at: str | None = None
+    """For tests of faults only: a point of `alteraser/crash.py` at which this process ends itself, such as
+    `publish.inside`. Unset, as it must be in production: no point does anything."""
+
     home: Path | None = None
     """Folder of the embedded database, broker, secrets and snapshots. Unset where these are real services."""
 
     data_dir: Path | None = None
     """Folder with the public datasets that demo, tests and benchmarks read. Unset: the demo downloads or
     makes data."""
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the erasure journal is."""
+        return self.journal_dir or self.snapshot_dir.parent / "journal"
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, select, update
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ledger.among import among
 from ledger.clock import tick
+from ledger.log.entries import enter
 from ledger.tables import OPEN_STATES, DeletionRequest, Erasure, Model, RequestModel
 
 
@@ -17,8 +19,13 @@ def is_due() -> ColumnElement[bool]:
     """The condition that a request is open and its pause, if it has one, is over."""
     return and_(
         DeletionRequest.state.in_(OPEN_STATES),
-        func.coalesce(DeletionRequest.next_attempt_at, DeletionRequest.recorded_at) <= func.clock_timestamp(),
+        due_since() <= func.clock_timestamp(),
     )
+
+
+def due_since() -> ColumnElement[datetime]:
+    """When a request was recorded, or when its pause was over."""
+    return func.coalesce(DeletionRequest.next_attempt_at, DeletionRequest.recorded_at)
 
 
 def is_overdue() -> ColumnElement[bool]:
@@ -67,6 +74,8 @@ def settle(session: Session, request_ids: Sequence[UUID]) -> Sequence[UUID]:
     ).all()
     whole = select(DeletionRequest.id).where(among(DeletionRequest.id, settled), DeletionRequest.kind != "interactions")
     session.execute(update(Erasure).where(Erasure.request_id.in_(whole)).values(erased_at=func.clock_timestamp()))
+    for request_id in settled:
+        enter(session, "request_unlearned", request=request_id)
     return settled
 
 

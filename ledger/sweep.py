@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ledger import interactions, retries
 from ledger.among import among
 from ledger.deletions import combined
+from ledger.log.entries import enter
 from ledger.replicas import mark_suppressed
 from ledger.states import is_due, is_overdue, resumed_state, settle
 from ledger.tables import DeletionRequest, Model, RequestModel, Run
@@ -30,14 +31,15 @@ def retry_failed(session: Session) -> int:
         .with_for_update(skip_locked=True)
         .cte()
     )
-    return len(
-        session.execute(
-            update(DeletionRequest)
-            .where(DeletionRequest.id == rested.c.id)
-            .values(state=resumed_state())
-            .returning(DeletionRequest.id)
-        ).all()
-    )
+    resumed = session.scalars(
+        update(DeletionRequest)
+        .where(DeletionRequest.id == rested.c.id)
+        .values(state=resumed_state())
+        .returning(DeletionRequest.id)
+    ).all()
+    for request_id in resumed:
+        enter(session, "request_resumed", request=request_id)
+    return len(resumed)
 
 
 def models_with_work(session: Session) -> Sequence[str]:

@@ -200,7 +200,10 @@ class Run(Base):
 
 
 class RequestModel(Base):
-    """What one request still asks of one model; `version` is the first generation that satisfies it."""
+    """What one request still asks of one model; `version` is the first generation that satisfies it.
+
+    `share` is set where a run failed: no run takes requests of two shares.
+    """
 
     __tablename__ = "request_models"
     __table_args__ = (
@@ -215,6 +218,7 @@ class RequestModel(Base):
     run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
     child: Mapped[str | None]
     version: Mapped[int | None]
+    share: Mapped[UUID | None]
 
 
 class Erasure(Base):
@@ -292,3 +296,65 @@ class ApiKey(Base):
     scopes: Mapped[list[str]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     revoked_at: Mapped[datetime | None]
+
+
+class LogHead(Base):
+    """One row: the log's name and length. Appending locks it until commit: entries stand in the order of commits."""
+
+    __tablename__ = "log_head"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    origin: Mapped[str]
+    size: Mapped[int]
+
+
+class LogEntry(Base):
+    """One state change, as the bytes that were hashed. Never changed and never deleted."""
+
+    __tablename__ = "log_entries"
+
+    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entry: Mapped[str]
+
+
+class LogNode(Base):
+    """The hash of a whole subtree of the log: the leaves from ``place << level`` to before ``(place + 1) << level``."""
+
+    __tablename__ = "log_nodes"
+
+    level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+
+
+class LogCheckpoint(Base):
+    """What the log was at one size, signed. Never changed and never deleted."""
+
+    __tablename__ = "log_checkpoints"
+
+    size: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    note: Mapped[str]
+    signed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class SubjectSalt(Base):
+    """What ties a subject to its entries in the log; once it is destroyed, nothing does."""
+
+    __tablename__ = "subject_salts"
+    __table_args__ = (one_of("scope", ("user", "item")),)
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    subject_hmac: Mapped[str] = mapped_column(primary_key=True)
+    salt: Mapped[bytes]
+
+
+class Refusal(Base):
+    """A subject whose requests were forgotten with its salt: data not younger than `erased_at` is still refused."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (one_of("scope", ("user", "item")),)
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    subject_hmac: Mapped[str] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime]

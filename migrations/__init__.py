@@ -11,6 +11,8 @@ from alembic.script import ScriptDirectory
 from ledger.database import connect, schema_is_current
 
 HERE = Path(__file__).parent
+ROLES = HERE / "roles.sql"
+"""SQL for a role that may append to the log and not change it."""
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:

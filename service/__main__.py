@@ -6,6 +6,8 @@ import sys
 
 from pydantic import ValidationError
 
+from alteraser import crash
+from alteraser.errors import UnknownCrashPoint
 from ledger.errors import SecretMalformed, SecretMissing
 from ledger.logs import log_as_json
 from ledger.settings import faults
@@ -20,6 +22,8 @@ def main() -> int:
     """Serve until told to stop; 0 then, 2 where the process cannot start."""
     try:
         settings = ServiceSettings()
+        if settings.crash_at is not None:
+            crash.arm(settings.crash_at)
         log_as_json()
         with bound(settings.service_host, settings.service_port) as listening:
             from service.server import serve  # loads torch, which takes seconds: only where all else is well
@@ -27,7 +31,7 @@ def main() -> int:
             serve(settings, listening)
     except ValidationError as error:
         return _refuse(faults(error))
-    except (StartRefused, SecretMissing, SecretMalformed) as error:
+    except (StartRefused, SecretMissing, SecretMalformed, UnknownCrashPoint) as error:
         return _refuse(str(error))
     return 0
 

@@ -17,10 +17,10 @@ from service.edge import Edge
 from service.openapi import describe
 from service.parts import Parts
 from service.problems import answer_with_problems
-from service.routes import contract, health, jwks, metrics, models, ops, recommendations, requests
+from service.routes import contract, health, jwks, log, metrics, models, ops, recommendations, requests
 from service.settings import ServiceSettings
 
-ROUTES = (requests, recommendations, models, jwks, health, metrics, ops, contract)
+ROUTES = (requests, recommendations, models, log, jwks, health, metrics, ops, contract)
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 DESCRIPTION = """Forgets people: a deletion request is out of the data, the model and every serving
 replica in about a second, with a signed receipt.

@@ -9,6 +9,7 @@
     ├── NothingPublished            no model has been published yet
     ├── ReplicaBehind               this process serves an older version than the caller asked for
     ├── ReceiptNotIssued            the request is not completed, so it has no receipt
+    ├── ProofUnclear                neither or both of the two things there are proofs of
     ├── SnapshotRefused             a snapshot this replica must not serve
     │   └── WatermarkTooLow         it satisfies fewer erasures than the one being served or the one promised
     └── StartRefused                the process cannot start
@@ -30,8 +31,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ledger.errors import (
     InvalidCursor,
+    JournalAway,
     KeyReused,
+    NoCheckpoint,
+    NoSuchEntry,
     NotCancellable,
+    ProofOutOfRange,
     RequestNotFound,
     UnknownModel,
     UnknownSubject,
@@ -96,6 +101,10 @@ class ReplicaBehind(ServiceError):
 
 class ReceiptNotIssued(ServiceError):
     """The request is not completed, so it has no receipt."""
+
+
+class ProofUnclear(ServiceError):
+    """Neither or both of the two things there are proofs of were named."""
 
 
 class SnapshotRefused(ServiceError):
@@ -267,6 +276,30 @@ ANSWERS: dict[type[Exception], Answer] = {
         "There is no receipt yet",
         "A receipt is issued when the request is completed: wait for `completed_at`.",
     ),
+    NoCheckpoint: Answer(
+        HTTPStatus.NOT_FOUND,
+        "no-checkpoint",
+        "The log has no checkpoint yet",
+        "One is signed some seconds after the first entry: try again then.",
+    ),
+    NoSuchEntry: Answer(
+        HTTPStatus.NOT_FOUND,
+        "no-such-entry",
+        "The log has no such entry",
+        "Entries are counted from 0; the checkpoint says how many there are.",
+    ),
+    ProofOutOfRange: Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "proof-out-of-range",
+        "There is no such proof",
+        "`index` must be below `size`, `first` at most `size`, and `size` at most the length of the log.",
+    ),
+    ProofUnclear: Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "proof-unclear",
+        "It is unclear what to prove",
+        "Name `index` to prove that an entry is there, or `first` to prove that the log was extended.",
+    ),
     UnknownModel: Answer(
         HTTPStatus.NOT_FOUND, "unknown-model", "There is no such model", "`GET /v1/models` lists the models."
     ),
@@ -282,6 +315,13 @@ ANSWERS: dict[type[Exception], Answer] = {
         "replica-behind",
         "This replica serves an older version",
         "Try again in a second, or with a lower `min_version`.",
+        retry_after_s=1,
+    ),
+    JournalAway: Answer(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "journal-away",
+        "The erasure journal cannot be read or written",
+        "Try again. Where an idempotency key was sent, sending the same request again is safe.",
         retry_after_s=1,
     ),
     RequestValidationError: INVALID_INPUT,

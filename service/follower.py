@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.doorbell import Doorbell
 from ledger.logs import told
+from ledger.restores import RestoreGuard
 from service.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -22,12 +23,14 @@ class Follower:
 
     Attributes:
         replica: Who looks.
+        guard: Looks before: what a restored database has lost is recorded again before it is followed.
         doorbell: Where hints are heard.
         poll_s: Seconds between two looks without a hint.
     """
 
-    def __init__(self, replica: Replica, doorbell: Doorbell, poll_s: float) -> None:
+    def __init__(self, replica: Replica, guard: RestoreGuard, doorbell: Doorbell, poll_s: float) -> None:
         self.replica = replica
+        self.guard = guard
         self.doorbell = doorbell
         self.poll_s = poll_s
         self._trouble: str | None = None
@@ -57,12 +60,18 @@ class Follower:
         try:
             if wait:
                 self.doorbell.listen(self.poll_s)
+            self._notice_restore()
             self.replica.follow()
         except Exception as error:  # noqa: BLE001 - the edge of a thread that must not end
             self._tell_trouble(error)
             self._stopping.wait(self.poll_s)
         else:
             self._tell_recovery()
+
+    def _notice_restore(self) -> None:
+        found = self.guard.look()
+        if found is not None:
+            log.warning("restore_noticed", missing=len(found.missing), reopened=len(found.reopened))
 
     def _tell_trouble(self, error: Exception) -> None:
         kind = type(error).__name__

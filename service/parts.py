@@ -9,7 +9,9 @@ from fastapi import Request
 
 from ledger.database import Database, connect
 from ledger.doorbell import Doorbell
+from ledger.journal import Journal
 from ledger.pseudonym import Pseudonyms
+from ledger.restores import RestoreGuard
 from service.callers import Callers
 from service.follower import Follower
 from service.metrics import Metrics
@@ -28,6 +30,8 @@ class Parts:
         settings: What it was told.
         database: The ledger.
         pseudonyms: Who is who, for logs and suppressions.
+        journal: What must stay erased, outside the database.
+        guard: Notices when the ledger was restored from before an erasure.
         doorbell: The broker's side of it.
         ringer: Tells workers and other replicas that there is work.
         replica: The models being served.
@@ -40,6 +44,8 @@ class Parts:
     settings: ServiceSettings
     database: Database
     pseudonyms: Pseudonyms
+    journal: Journal
+    guard: RestoreGuard
     doorbell: Doorbell
     ringer: Ringer
     replica: Replica
@@ -55,19 +61,23 @@ class Parts:
         Raises:
             SecretMissing: The key that makes pseudonyms is not in the secrets folder.
         """
-        database = connect(settings.database_url)
+        database = connect(settings.database_url, idle_s=settings.replica_timeout_s)
         doorbell = Doorbell(settings.broker_url)
         pseudonyms = Pseudonyms.load(settings.secrets_dir)
         ringer = Ringer(doorbell)
-        replica = Replica(settings, database, ringer, pseudonyms)
+        journal = Journal(settings.journal_folder, pseudonyms)
+        guard = RestoreGuard(database, journal, pseudonyms)
+        replica = Replica(settings, database, ringer, pseudonyms, floor=lambda model: journal.read().floors().of(model))
         return cls(
             settings=settings,
             database=database,
             pseudonyms=pseudonyms,
+            journal=journal,
+            guard=guard,
             doorbell=doorbell,
             ringer=ringer,
             replica=replica,
-            follower=Follower(replica, doorbell, settings.service_poll_s),
+            follower=Follower(replica, guard, doorbell, settings.service_poll_s),
             callers=Callers(database, settings.service_key_memory_s),
             metrics=Metrics(),
         )

@@ -13,6 +13,10 @@ from alteraser.kinds import kind
 from alteraser.model import Parameters
 from alteraser.snapshot import Snapshot
 
+POPULARITY_STEP = 1.1
+"""Popularity is told in steps of this factor. With exact shares the lists before and after one deletion name every item
+that the person had; with steps an item stays where it is unless that one person takes it across a border."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -33,7 +37,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """An item and its score: the model's, or the share of users who met it."""
+    """An item and its score: the model's, or about the share of users who met it."""
 
     item: str
     score: float
@@ -53,7 +57,7 @@ class Live:
         users: Ids of the user rows.
         items: Ids of the item rows.
         seen: (n_users, n_items) item rows of each user.
-        popularity: (n_items,) share of users who met the item.
+        popularity: (n_items,) share of users who met the item, rounded down to a power of `POPULARITY_STEP`.
     """
 
     model: str
@@ -81,7 +85,7 @@ class Live:
             users=data.users,
             items=data.items,
             seen=data.by_user,
-            popularity=data.by_item.counts / max(data.n_users, 1),
+            popularity=in_steps(data.by_item.counts / max(data.n_users, 1)),
         )
 
     def recommend(
@@ -116,6 +120,13 @@ class Live:
         if row is not None and query.exclude_seen:
             allowed[self.seen.row(row)] = False
         return allowed
+
+
+def in_steps(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round shares down to powers of `POPULARITY_STEP`; 0 stays 0."""
+    met = shares > 0
+    steps = np.floor(np.log(shares, where=met, out=np.zeros_like(shares)) / np.log(POPULARITY_STEP))
+    return np.where(met, POPULARITY_STEP**steps, 0.0)
 
 
 def top_rows(scores: NDArray[np.float64], n: int) -> NDArray[np.int64]:

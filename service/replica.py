@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from time import monotonic
@@ -13,12 +13,13 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from alteraser import crash
 from alteraser.errors import AlteraserError
 from alteraser.snapshot import read
 from ledger import overview, replicas
 from ledger.database import Database, unit_of_work
 from ledger.doorbell import COMPLETE
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, StaleReplica
 from ledger.pseudonym import Pseudonyms
 from ledger.replicas import Pointer
 from service.errors import NothingPublished, SnapshotRefused, WatermarkTooLow
@@ -67,6 +68,7 @@ class _Refusal:
 
     snapshot: str
     retry_at: float
+    reason: str
 
 
 class Replica:
@@ -87,12 +89,14 @@ class Replica:
         database: Database,
         ringer: Ringer,
         pseudonyms: Pseudonyms,
+        floor: Callable[[str], int],
     ) -> None:
         self.id = str(uuid4())
         self._settings = settings
         self._database = database
         self._ringer = ringer
         self._pseudonyms = pseudonyms
+        self._floor = floor
         self._suppressions = Suppressions()
         self._exchanging = Lock()
         self._lives: Mapping[str, Live] = {}
@@ -114,13 +118,22 @@ class Replica:
     def follow(self) -> None:
         """Look at the ledger once: suppress, swap, acknowledge.
 
+        Refused as one that deletions were completed without, it serves nothing until it has loaded what is current.
+
         Raises:
             SQLAlchemyError: The ledger cannot be read.
         """
-        news = self._exchange()
+        try:
+            news = self._exchange()
+        except StaleReplica as refused:
+            log.error("replica_outlived", model=refused.model, watermark=refused.watermark, required=refused.required)
+            self._lives, self._said = {}, {}
+            news = self._exchange()
         swapped = [self._advance(model, pointer) for model, pointer in news.pointers.items()]
         if any(swapped):
+            crash.point("acknowledge.before")
             self._exchange()
+            crash.point("acknowledge.committed")
             self._ringer.ring(COMPLETE)
         if all(self._serves(model, pointer) for model, pointer in news.pointers.items()):
             with self._exchanging:
@@ -180,10 +193,17 @@ class Replica:
         return bool(published) and published <= self._lives.keys() and not self._refused
 
     @property
+    def refusals(self) -> list[str]:
+        """Why published snapshots are not served, one sentence each; no identity in it."""
+        return [f"model {model!r}: {refusal.reason}" for model, refusal in self._refused.items()]
+
+    @property
     def satisfies_watermark(self) -> bool:
-        """Whether everything served satisfies every erasure its model's pointer does."""
+        """Whether everything served satisfies every erasure its model's pointer does, and every one journaled."""
         pointers = self._pointers
-        return all(live.watermark >= pointers[model].watermark for model, live in self._lives.items())
+        return all(
+            live.watermark >= max(pointers[model].watermark, self._floor(model)) for model, live in self._lives.items()
+        )
 
     def _exchange(self) -> _News:
         """Read whom to suppress and what to serve, and acknowledge what is obeyed and served."""
@@ -228,9 +248,11 @@ class Replica:
         try:
             live = self._load(model, pointer, pointer.digest)
         except (AlteraserError, SnapshotRefused, OSError) as error:
-            self._refused[model] = _Refusal(pointer.digest, monotonic() + RETRY_REFUSED_S)
+            reason = type(error).__name__ if isinstance(error, OSError) else str(error)
+            self._refused[model] = _Refusal(pointer.digest, monotonic() + RETRY_REFUSED_S, reason)
             log.error("snapshot_refused", model=model, snapshot=pointer.digest, reason=str(error))
             return False
+        crash.point("swap.loaded")
         self._lives = {**self._lives, model: live}
         swapped_in = {"version": live.version, "snapshot": live.digest, "watermark": live.watermark}
         log.info("snapshot_swapped", model=model, **swapped_in)
@@ -239,7 +261,7 @@ class Replica:
     def _load(self, model: str, pointer: Pointer, digest: str) -> Live:
         snapshot = read(self._settings.snapshot_dir, digest)
         serving = self._lives.get(model)
-        required = max(pointer.watermark, serving.watermark if serving else 0)
+        required = max(pointer.watermark, serving.watermark if serving else 0, self._floor(model))
         if snapshot.watermark < required:
             raise WatermarkTooLow(model, snapshot.watermark, required)
         return Live.of(model, pointer.version, digest, snapshot)

@@ -12,6 +12,8 @@ from celery.beat import Service
 from celery.signals import setup_logging
 from pydantic import ValidationError
 
+from alteraser import crash
+from alteraser.errors import UnknownCrashPoint
 from ledger.errors import SecretMalformed, SecretMissing
 from ledger.logs import log_as_json
 from ledger.settings import faults
@@ -31,10 +33,12 @@ def main() -> int:
     _log_what_matters()
     try:
         settings = WorkerSettings()
+        if settings.crash_at is not None:
+            crash.arm(settings.crash_at)
         return _worker(settings) if process == "worker" else _beat(settings)
     except ValidationError as error:
         return _refuse(process, faults(error))
-    except (SecretMissing, SecretMalformed) as error:
+    except (SecretMissing, SecretMalformed, UnknownCrashPoint) as error:
         return _refuse(process, str(error))
 
 

@@ -38,5 +38,5 @@ def create_app(settings: WorkerSettings) -> Celery:
 
 
 def _every(seconds: float, task: str) -> dict[str, object]:
-    """One beat entry; what no worker took before its successor rang is thrown away."""
-    return {"task": task, "schedule": seconds, "options": {"queue": QUEUE, "expires": seconds}}
+    """One beat entry. What piled up while no worker listened is thrown away by `workers.tasks`, not by a date in it."""
+    return {"task": task, "schedule": seconds, "options": {"queue": QUEUE}}

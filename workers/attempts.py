@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from alteraser import crash
 from alteraser.eraser import Unlearned, retrain, unlearn
 from alteraser.errors import NotConverged
 from alteraser.model import Progress, Watch
@@ -78,6 +79,7 @@ def first_to_pass(ways: Mapping[str, Way], workbench: Workbench, lease: Lease, p
         except NotConverged as error:
             refusals[name] = str(error)
             continue
+        crash.point("gates.before")
         watch(Progress("gates", step=0, residual=found.report.residual))
         verdicts = _judge(workbench, lease, parent, found)
         if all(verdict.passed for verdict in verdicts):

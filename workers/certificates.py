@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from alteraser import snapshot
+from alteraser import crash, snapshot
 from alteraser.certificate import Certificate
 from alteraser.kinds import kind
 from alteraser.snapshot import Snapshot
@@ -84,6 +84,7 @@ def _settle(workbench: Workbench, taken: Uncertified) -> None:
     """Make the certificate and keep it, or why there is none."""
     names = {"model": taken.model, "run": str(taken.run_id), "child": taken.child}
     started = time.perf_counter()
+    crash.point("certificate.taken")
     try:
         found = certified(snapshot.read(workbench.snapshots, taken.child))
     except (NoSuchProof, NothingProven) as error:
@@ -95,6 +96,7 @@ def _settle(workbench: Workbench, taken: Uncertified) -> None:
         seconds = time.perf_counter() - started
         with unit_of_work(workbench.database) as session:
             certificates.record(session, taken, document(found, taken.moved, seconds))
+        crash.point("certificate.recorded")
         log.info("child_certified", **names, rmse_ratio=found.rmse_ratio, seconds=seconds)
 
 

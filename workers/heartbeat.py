@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from alteraser import crash
 from alteraser.model import Progress
 from ledger import runs
 from ledger.database import unit_of_work
@@ -32,6 +33,7 @@ class Heartbeat:
         Raises:
             LeaseLost: The run expired; whatever it was doing is not wanted any more.
         """
+        crash.point("unlearn.step")
         now = time.monotonic()
         if now < self._next_at:
             return

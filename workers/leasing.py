@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from alteraser import snapshot
-from alteraser.errors import AlteraserError
+from alteraser import crash, snapshot
+from alteraser.errors import AlteraserError, SnapshotError
 from alteraser.snapshot import Snapshot
 from ledger import runs
 from ledger.database import unit_of_work
@@ -35,6 +36,8 @@ def take_lease(workbench: Workbench, model: str, purpose: Literal["unlearn", "tr
     """Become the one live run of a model; None where another is, or where nothing is pending."""
     with unit_of_work(workbench.database) as session:
         lease = runs.lease(session, model, workbench.owner, workbench.settings.worker_lease_s, purpose=purpose)
+        crash.point("lease.inside")
+    crash.point("lease.taken")
     if lease is not None:
         log.info("run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids))
     return lease
@@ -57,7 +60,8 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
     """Hold a run while the block works on it; yield its heartbeat.
 
     Whatever the block raises is raised on. Where the lease was lost the run is its successor's; after any
-    other error it is recorded as failed, and its requests are tried again later.
+    other error it is recorded as failed, and its requests are tried again: together where the surroundings failed,
+    else in shares until the one at fault is alone, which is an alarm.
     """
     try:
         yield Heartbeat(workbench, lease)
@@ -67,9 +71,18 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
     except BaseException as error:  # a Ctrl-C, too, must not leave a live run behind
         reason = reason_of(error)
         log.exception("run_failed", model=lease.model, run=str(lease.run_id), reason=reason)
+        is_suspect = _may_be_the_requests(error)
         with unit_of_work(workbench.database) as session:
-            runs.fail(session, lease, reason)
+            runs.fail(session, lease, reason, suspect=is_suspect)
+        if is_suspect and len(lease.request_ids) == 1:
+            log.error("request_isolated", model=lease.model, request=str(lease.request_ids[0]), reason=reason)
         raise
+
+
+def _may_be_the_requests(error: BaseException) -> bool:
+    """Whether what was asked may have made the run fail, and not the disk, the database or somebody at a keyboard."""
+    surroundings = (OSError, SQLAlchemyError, LedgerError, SnapshotError)
+    return isinstance(error, Exception) and not isinstance(error, surroundings)
 
 
 def reason_of(error: BaseException) -> str:

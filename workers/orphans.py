@@ -6,13 +6,12 @@ one is there. It is known by its parent: a child is published only while its par
 
 from __future__ import annotations
 
-import time
 from collections.abc import Set
 
 import structlog
 from sqlalchemy.orm import Session
 
-from alteraser import snapshot
+from alteraser import crash, snapshot
 from alteraser.errors import SnapshotError
 from ledger import completion, orphans
 from ledger.database import unit_of_work
@@ -23,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 def discard(workbench: Workbench, digest: str) -> None:
     """Destroy a child this worker wrote and did not publish, unless another worker published the same."""
+    crash.point("discard.before")
     with unit_of_work(workbench.database) as session:
         orphans.lock_pointers(session)
         if digest not in completion.kept(session):
@@ -34,8 +34,7 @@ def destroy_orphans(workbench: Workbench) -> int:
 
     A folder half written is one of them once it is older than a lease: a run that writes sends no heartbeat.
     """
-    started_before = int(time.time() - workbench.settings.worker_lease_s)
-    half_written = snapshot.sweep_temporary(workbench.snapshots, older_than=started_before)
+    half_written = snapshot.sweep_temporary(workbench.snapshots, workbench.settings.worker_lease_s)
     whole = _destroy_whole(workbench) if _unpublished(workbench) else 0
     if half_written + whole:
         log.info("orphans_destroyed", whole=whole, half_written=half_written)

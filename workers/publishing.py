@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from alteraser import snapshot
+from alteraser import crash, snapshot
 from alteraser.snapshot import Snapshot
 from ledger import runs
 from ledger.database import unit_of_work
@@ -46,14 +46,17 @@ def publish(workbench: Workbench, lease: Lease, digest: str, child: Child) -> No
         residual=child.snapshot.residual,
         hyperparameters=dict(child.snapshot.hyperparameters),
     )
+    crash.point("publish.before")
     try:
         with unit_of_work(workbench.database) as session:
             runs.publish(session, lease, published, child.report)
+            crash.point("publish.inside")
             if digest not in snapshot.digests(workbench.snapshots):
                 raise ChildVanished(digest)
-    except OperationalError:
+    except DBAPIError:  # the server went away, or ended a transaction that stood still
         if not _was_published(workbench, lease, digest):
             raise
+    crash.point("publish.committed")
 
 
 def _was_published(workbench: Workbench, lease: Lease, digest: str) -> bool:

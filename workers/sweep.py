@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from alteraser import crash
 from ledger import sweep
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
@@ -11,6 +12,8 @@ from ledger.replicas import forget_dead
 from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.orphans import destroy_orphans
+from workers.restores import is_behind
+from workers.sealing import seal
 from workers.workbench import Workbench
 
 FORGET_REPLICA_AFTER_S = 3600.0
@@ -20,11 +23,13 @@ log = structlog.get_logger(__name__)
 
 
 def sweep_once(workbench: Workbench) -> None:
-    """Take over what dead workers held, ring again for what waits, certify, complete what is due, clear the disk."""
+    """Take over what dead workers held, ring again for what waits, certify, complete what is due, clear, sign."""
     timeout_s = workbench.settings.replica_timeout_s
     database = workbench.database
     with unit_of_work(database) as session:
         expired = sweep.expire_leases(session)
+    if expired:
+        crash.point("expire.committed")
     with unit_of_work(database) as session:  # each locks requests oldest first; together they would not
         retried = sweep.retry_failed(session)
     with unit_of_work(database) as session:
@@ -37,11 +42,12 @@ def sweep_once(workbench: Workbench) -> None:
         log.warning("lease_expired", run=str(run_id))
     if retried:
         log.info("failed_requests_retried", requests=retried)
-    if waiting:
+    if waiting or is_behind(workbench):
         workbench.doorbell.ring(UNLEARN)
     certify_published(workbench)
     complete_ready(workbench)
     destroy_orphans(workbench)
+    seal(workbench)
 
 
 class OverdueAlarm:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,6 +19,7 @@ from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.errors import WorkerError
 from workers.pipeline import run_once
+from workers.restores import notice_restore, retrain_behind
 from workers.sweep import OverdueAlarm, sweep_once
 from workers.workbench import Workbench
 
@@ -26,9 +29,33 @@ log = structlog.get_logger(__name__)
 def register(app: Celery, workbench: Workbench) -> None:
     """Give the application its tasks, each with this worker's connections."""
     alarm = OverdueAlarm()
-    _register(app, workbench, UNLEARN, unlearn_pending, certify_published, complete_ready)
-    _register(app, workbench, COMPLETE, complete_ready)
-    _register(app, workbench, SWEEP, sweep_once, alarm)
+    _register(
+        app, workbench, UNLEARN, notice_restore, retrain_behind, unlearn_pending, certify_published, complete_ready
+    )
+    _register(app, workbench, COMPLETE, notice_restore, complete_ready)
+    _register(
+        app, workbench, SWEEP, AtMostEvery(workbench.settings.worker_sweep_s / 2, notice_restore, sweep_once, alarm)
+    )
+
+
+class AtMostEvery:
+    """Steps that a pile of rings sets going once: those that come too soon after the last are not answered.
+
+    It goes by this process's stopwatch. Rings pile up while no worker listens, and where several beats ring.
+    """
+
+    def __init__(self, seconds: float, *steps: Callable[[Workbench], object]) -> None:
+        self._seconds = seconds
+        self._steps = steps
+        self._next_at = -math.inf
+
+    def __call__(self, workbench: Workbench) -> None:
+        """Take the steps, unless they were taken a moment ago."""
+        if time.monotonic() < self._next_at:
+            return
+        for step in self._steps:
+            step(workbench)
+        self._next_at = time.monotonic() + self._seconds
 
 
 def unlearn_pending(workbench: Workbench) -> None:

@@ -11,7 +11,7 @@ from alteraser.kinds import kind as kind_of
 from alteraser.model import Progress, Watch, silent
 from alteraser.snapshot import Snapshot
 from alteraser.train import Trained, train
-from ledger import interactions, runs
+from ledger import interactions, overview, runs
 from ledger.database import unit_of_work
 from ledger.runs import Lease
 from workers import gates
@@ -68,6 +68,21 @@ def train_once(
     log.info("model_trained", model=model, run=str(lease.run_id), child=digest)
     certify_run(workbench, lease.run_id)
     return digest
+
+
+def trained_afresh(workbench: Workbench, lease: Lease, watch: Watch) -> Child:
+    """Train the leased model again on all interactions nobody asked to delete, as it was trained before.
+
+    Raises:
+        NothingToTrainOn: The ledger holds no interaction.
+        NotConverged, NothingPassed: There is no snapshot to publish.
+    """
+    with unit_of_work(workbench.database) as session:
+        declared = overview.model(session, lease.model).model
+    data = _kept_interactions(workbench)
+    seed = lease.run_id.fields[0]
+    trained = train(declared.kind, declared.hyperparameters, data, seed=seed, device=workbench.device, watch=watch)
+    return _through_gates(declared.kind, data, trained, lease)
 
 
 def _kept_interactions(workbench: Workbench) -> Interactions:

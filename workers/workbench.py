@@ -12,7 +12,10 @@ import torch
 
 from ledger.database import Database, connect
 from ledger.doorbell import Doorbell
+from ledger.journal import Journal
+from ledger.pseudonym import Pseudonyms
 from ledger.receipts import Signer, SigningKey
+from ledger.restores import RestoreGuard
 from workers.settings import WorkerSettings
 
 
@@ -25,6 +28,8 @@ class Workbench:
         database: The ledger's.
         doorbell: How it rings other workers and hints to replicas.
         signer: Signs receipts.
+        journal: What must stay erased, outside the database.
+        guard: Notices when the ledger was restored from before an erasure.
         owner: Name of this worker in the ledger, never used by another, not even by its successor.
     """
 
@@ -32,6 +37,8 @@ class Workbench:
     database: Database
     doorbell: Doorbell
     signer: Signer
+    journal: Journal
+    guard: RestoreGuard
     owner: str
 
     @property
@@ -54,12 +61,17 @@ def open_workbench(settings: WorkerSettings) -> Workbench:
     """Prepare the connections that the settings name; nothing is sent yet.
 
     Raises:
-        SecretMissing, SecretMalformed: There is no key to sign receipts with.
+        SecretMissing, SecretMalformed: There is no key to sign receipts with, or none for pseudonyms.
     """
+    database = connect(settings.database_url, idle_s=settings.worker_lease_s)
+    pseudonyms = Pseudonyms.load(settings.secrets_dir)
+    journal = Journal(settings.journal_folder, pseudonyms)
     return Workbench(
         settings=settings,
-        database=connect(settings.database_url),
+        database=database,
         doorbell=Doorbell(settings.broker_url),
         signer=SigningKey.load(settings.secrets_dir),
+        journal=journal,
+        guard=RestoreGuard(database, journal, pseudonyms),
         owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import schema_is_current
+from ledger.errors import JournalAway
 from service.auth import Runtime
 from service.parts import Parts
 from service.schemas.health import Alive, Readiness
@@ -25,16 +26,26 @@ async def livez() -> Alive:
     responses={503: {"model": Readiness, "description": "It is not; `checks` says why."}},
 )
 def readyz(parts: Runtime, response: Response) -> Readiness:
-    """Check the database, its schema, the loaded snapshots and their watermarks. Needs no key."""
+    """Check the database, its schema, the loaded snapshots, their watermarks and the journal. Needs no key."""
+    is_intact = _is_intact(parts)
     checks = {
         "database": _is_migrated(parts),
         "ledger_followed": parts.replica.in_touch,
         "snapshots_loaded": parts.replica.is_loaded,
-        "watermarks_satisfied": parts.replica.satisfies_watermark,
+        "watermarks_satisfied": is_intact and parts.replica.satisfies_watermark,
+        "journal_compared": parts.guard.has_compared,
+        "journal_intact": is_intact,
     }
     ready = all(checks.values())
     response.status_code = 200 if ready else 503
-    return Readiness(ready=ready, checks=checks)
+    return Readiness(ready=ready, checks=checks, reasons=parts.replica.refusals)
+
+
+def _is_intact(parts: Parts) -> bool:
+    try:
+        return not parts.journal.read().damaged
+    except JournalAway:
+        return False
 
 
 def _is_migrated(parts: Parts) -> bool:

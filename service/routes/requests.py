@@ -12,11 +12,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import StringConstraints
 
-from ledger import completion, requests
+from alteraser import crash
+from ledger import completion, journal_lines, requests
 from ledger.api_keys import Caller
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
-from ledger.errors import InvalidCursor, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
+from ledger.errors import InvalidCursor, JournalAway, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
 from service.auth import Runtime, needs
 from service.errors import BodyTooLarge, KeysDiffer, ReceiptNotIssued, UnsupportedContentType
 from service.parts import Parts
@@ -52,7 +53,13 @@ _RECEIPT = {
     responses={
         201: {"description": "Recorded, or recorded before under the same key.", "headers": _LOCATION},
         **documented_with_key(
-            JSONDecodeError, UnknownSubject, BodyTooLarge, UnsupportedContentType, KeyReused, KeysDiffer
+            JSONDecodeError,
+            UnknownSubject,
+            BodyTooLarge,
+            UnsupportedContentType,
+            KeyReused,
+            KeysDiffer,
+            JournalAway,
         ),
     },
 )
@@ -65,15 +72,22 @@ def create(
 ) -> DeletionStatus:
     """Record a deletion request. Needs the scope `deletion:create`.
 
-    From this answer on the request cannot be lost, and this process answers for the subject as for someone it
-    never met. A key that comes again with the same body gets the first answer again.
+    From this answer on the request stands in the database and in the erasure journal and cannot be lost, and this
+    process answers for the subject as for someone it never met. A key that comes again with the same body gets the
+    first answer again.
     """
     key = _agreed(idempotency_key, new.request_id)
     asked = new.for_ledger(caller.tenant, key, parts.settings.due_days)
     with unit_of_work(parts.database) as session:
         recorded = requests.record(session, asked, parts.pseudonyms)
         view = requests.get(session, caller.tenant, recorded.request_id)
+        lines = journal_lines.recorded(session, [recorded.request_id], parts.pseudonyms)
+        crash.point("record.inside")
+    crash.point("record.committed")
     _spread(parts)
+    if not parts.journal.knows(recorded.request_id):
+        parts.journal.append(lines)
+    crash.point("ring.before")
     parts.ringer.ring(UNLEARN)
     status = DeletionStatus.as_recorded(view)
     response.headers["Location"] = status.links.self
@@ -115,13 +129,14 @@ async def read(request_id: UUID, request: Request, parts: Runtime, caller: Reade
     "/{request_id}",
     status_code=202,
     summary="Cancel a deletion request",
-    responses=documented_with_key(RequestNotFound, NotCancellable),
+    responses=documented_with_key(RequestNotFound, NotCancellable, JournalAway),
 )
 def cancel(request_id: UUID, parts: Runtime, caller: Canceller) -> DeletionStatus:
     """Cancel a request that is still pending. Needs the scope `deletion:cancel`."""
     with unit_of_work(parts.database) as session:
         requests.cancel(session, caller.tenant, request_id)
         view = requests.get(session, caller.tenant, request_id)
+    parts.journal.append([journal_lines.cancelled(request_id)])
     _spread(parts)
     return DeletionStatus.of(view)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Alive(BaseModel):
@@ -26,7 +26,10 @@ class Readiness(BaseModel):
                         "ledger_followed": True,
                         "snapshots_loaded": True,
                         "watermarks_satisfied": True,
+                        "journal_compared": True,
+                        "journal_intact": True,
                     },
+                    "reasons": [],
                 }
             ]
         }
@@ -34,3 +37,4 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, bool]
+    reasons: list[str] = Field(default=[], description="Why published snapshots are not served.")

@@ -34,7 +34,7 @@ def test_every_command_is_documented(command: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_command_named_in_a_document_exists(document: Path) -> None:
-    named = re.findall(r"(?:`|bin/|run --rm cli )alteraser ((?:keys )?[a-z]+)", document.read_text())
+    named = re.findall(r"(?:`|bin/|run --rm cli )alteraser ((?:(?:keys|log) )?[a-z]+)", document.read_text())
     assert set(named) <= declared().keys()
 
 
@@ -42,7 +42,7 @@ def test_every_option_in_the_table_belongs_to_its_command() -> None:
     for row in COMMANDS.splitlines():
         if row.startswith("| `alteraser "):
             words = row.split("`")[1].split()[1:]
-            name = " ".join(words[:2]) if words[0] == "keys" else words[0]
+            name = " ".join(words[:2]) if words[0] in ("keys", "log") else words[0]
             assert set(re.findall(r"--[a-z-]+", row)) <= declared()[name], name
 
 

@@ -91,6 +91,28 @@ def test_a_replica_cannot_go_back_to_a_lower_watermark(scene: Scene) -> None:
     assert scene.ask("SELECT snapshot FROM replicas") == child
 
 
+def test_a_replica_declared_dead_cannot_come_back_with_what_deletions_did_not_wait_for(scene: Scene) -> None:
+    parent = scene.train()
+    scene.acknowledge(parent)
+    scene.record("anna")
+    scene.silence("r1")
+    child = scene.publish(scene.take())
+    with pytest.raises(StaleReplica):
+        scene.acknowledge(parent)
+    scene.acknowledge(None)
+    scene.acknowledge(child)
+    assert scene.ask("SELECT snapshot FROM replicas") == child
+
+
+def test_a_replica_that_serves_nothing_for_a_while_keeps_its_least_watermark(scene: Scene) -> None:
+    parent = scene.train()
+    scene.record("anna")
+    scene.acknowledge(scene.publish(scene.take()))
+    scene.acknowledge(None)
+    with pytest.raises(StaleReplica):
+        scene.acknowledge(parent)
+
+
 def test_a_replica_that_starts_again_begins_with_nothing(scene: Scene) -> None:
     scene.acknowledge(scene.train())
     join(scene, "r1")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 N_THREADS = 8
 MANY = 10_000
-MOST_STATEMENTS = 25
+MOST_STATEMENTS = 40
 
 
 class Crash(Exception):

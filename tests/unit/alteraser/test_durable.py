@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_killed_writer_leaves_no_folder_but_what_the_sweep_removes(tmp_path: P
     assert _run(KILLED_WHEN_A_FILE_REACHES_100_BYTES, tmp_path / "f") == -signal.SIGXFSZ
     (leftover,) = _names(tmp_path)
     assert leftover.startswith(durable.WRITING)
-    assert durable.sweep(tmp_path, older_than=int(time.time()) + 60) == 1
+    assert durable.sweep(tmp_path, untouched_s=-60) == 1
     assert _names(tmp_path) == set()
 
 
@@ -76,12 +77,27 @@ def test_a_name_taken_by_a_file_is_an_error_and_leaves_nothing(tmp_path: Path) -
 def test_what_is_still_in_use_is_not_swept(tmp_path: Path) -> None:
     (tmp_path / f"{durable.WRITING}1").mkdir()
     durable.write_folder(tmp_path / "f", {"a": b"1"})
-    assert durable.sweep(tmp_path, older_than=int(time.time()) - 60) == 0
+    assert durable.sweep(tmp_path, untouched_s=60) == 0
     assert len(_names(tmp_path)) == 2
 
 
+def test_a_writer_that_was_swept_away_cannot_go_on_into_half_a_folder(tmp_path: Path) -> None:
+    def swept_in_between() -> Iterator[tuple[str, bytes]]:
+        yield "a", b"1"
+        assert durable.sweep(tmp_path, untouched_s=-60) == 1
+        yield "b", b"2"
+
+    class Swept(dict[str, bytes]):
+        def items(self) -> Any:
+            return swept_in_between()
+
+    with pytest.raises(FileNotFoundError):
+        durable.write_folder(tmp_path / "f", Swept())
+    assert _names(tmp_path) == set()
+
+
 def test_sweeping_a_missing_folder_finds_nothing(tmp_path: Path) -> None:
-    assert durable.sweep(tmp_path / "none", older_than=0) == 0
+    assert durable.sweep(tmp_path / "none", untouched_s=0) == 0
 
 
 def test_a_removed_folder_is_gone_and_removing_it_again_is_no_error(tmp_path: Path) -> None:

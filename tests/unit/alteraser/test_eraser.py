@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,6 +41,12 @@ def parent() -> Snapshot:
 
 def child_of(parent: Snapshot, deletions: Deletions, tolerance: float = 1e-7) -> Snapshot:
     return unlearn(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST, tolerance=tolerance).snapshot
+
+
+def sigma_of(snapshot: Snapshot) -> float:
+    certified = kind("wmf").certify(snapshot.parameters, snapshot.interactions, snapshot.hyperparameters)
+    assert certified is not None
+    return certified.sigma
 
 
 @pytest.mark.parametrize(
@@ -137,6 +144,20 @@ def test_with_the_dimensions_it_needs_a_child_is_proven_to_be_as_retrained() -> 
     assert certified.bound_on_influence(unlearned.report.moved) < 1e-4
     apart = float((scores_of(child) - scores_of(retrained)).norm())
     assert apart <= certified.distance + 1e-6
+
+
+def test_a_dimension_that_is_missing_is_added_at_the_services_tolerance() -> None:
+    wide = small_snapshot(DATA, given=SATURATED)
+    narrow = small_snapshot(DATA, given=SATURATED | {"d": wide.parameters.users.shape[1] - 1, "saturate": 0})
+    parent = replace(narrow, hyperparameters={**narrow.hyperparameters, "saturate": 1})
+    child = unlearn(parent, SUBJECT, watermark=1, parent_digest=PARENT_DIGEST, tolerance=1e-2).snapshot
+    before, after = (
+        kind("wmf").certify(each.parameters, each.interactions, each.hyperparameters) for each in (parent, child)
+    )
+    assert before is not None
+    assert before.sigma > 1.001
+    assert after is not None
+    assert after.sigma < 1.0001
 
 
 def test_the_order_of_deletions_does_not_matter(parent: Snapshot) -> None:

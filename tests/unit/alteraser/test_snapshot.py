@@ -204,7 +204,7 @@ def test_folders_being_written_or_destroyed_are_no_snapshots(tmp_path: Path) -> 
     (tmp_path / ".writing-1").mkdir()
     (tmp_path / f".destroyed-{'0' * 64}").mkdir()
     assert snapshot.digests(tmp_path) == set()
-    assert snapshot.sweep_temporary(tmp_path, older_than=2**40) == 2
+    assert snapshot.sweep_temporary(tmp_path, untouched_s=-60) == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alteraser.interactions import Interactions
 from alteraser.model import Parameters
 from alteraser.snapshot import Snapshot
-from service.recommender import Live, Query, top_rows
+from service.recommender import POPULARITY_STEP, Live, Query, in_steps, top_rows
 
 USERS = ["ann", "ann", "bob", "bob", "bob", "cec"]
 ITEMS = ["i0", "i1", "i1", "i2", "i3", "i1"]
@@ -50,6 +50,25 @@ def test_scores_are_the_models_for_the_known_and_shares_of_users_for_the_unknown
     unknown = LIVE.recommend(None, Query(n=1), lambda _: False, 0)
     assert [(shown.item, shown.score) for shown in known] == [("i3", 9.0)]
     assert [(shown.item, shown.score) for shown in unknown] == [("i1", 1.0)]
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=20))
+def test_shares_are_told_in_steps_below_them_and_in_their_order(shares: list[float]) -> None:
+    told = in_steps(np.array(shares))
+    assert (told <= np.array(shares) * (1 + 1e-12)).all()
+    assert (np.array(shares) < told * POPULARITY_STEP * (1 + 1e-12)).all()
+    assert (np.diff(told[np.argsort(shares)]) >= 0).all()
+    assert in_steps(np.zeros(2)).tolist() == [0.0, 0.0]
+
+
+def test_one_persons_deletion_leaves_nearly_every_told_share_as_it_was() -> None:
+    counts = np.random.default_rng(0).integers(50, 500, 1000)
+    theirs = np.arange(60)
+    after = counts.copy()
+    after[theirs] -= 1
+    exact, told = ((np.array(counts) / 1000, after / 1000)), (in_steps(counts / 1000), in_steps(after / 1000))
+    assert (exact[0] != exact[1]).sum() == len(theirs)
+    assert (told[0] != told[1]).sum() < len(theirs) / 5
 
 
 def test_the_unknown_get_the_popular_ones_with_equals_by_row() -> None:
