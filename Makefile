@@ -9,6 +9,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 INSTALLED := .venv/installed
 DATASET ?= ml-100k
+MODEL ?= wmf
 TEST_PROCESSES ?= 3
 BENCH_SPLIT := ml-100k/cure4rec
 BENCH_DATA ?= $(ALTERASER_DATA_DIR)/$(BENCH_SPLIT)
@@ -19,8 +20,8 @@ help: ## list these commands
 
 setup: $(INSTALLED) ## create .venv and install the pinned packages (the others do it when needed)
 
-demo: $(INSTALLED) ## forget a person end to end and check it; DATASET=ml-1m for the larger data
-	@$(BIN)/alteraser demo --dataset $(DATASET)
+demo: $(INSTALLED) ## forget a person end to end and check it; DATASET=ml-1m is larger, MODEL=neumf neural
+	@$(BIN)/alteraser demo --dataset $(DATASET) --model $(MODEL)
 
 up: $(INSTALLED) ## run the whole system in ./.alteraser until Ctrl-C
 	@$(BIN)/alteraser up

@@ -17,7 +17,11 @@
     │   ├── SnapshotCorrupt         a file is not what the digest promised
     │   ├── SnapshotUnsupported     written in a format this version does not read
     │   └── SnapshotNotDestroyed    something of it is still on disk
-    ├── UnknownKind                 no model kind of that name
+    ├── KindError
+    │   ├── UnknownKind             no model kind of that name
+    │   ├── KindClaimedTwice        two installed kinds have one name
+    │   ├── KindNotLoaded           an installed kind cannot be used
+    │   └── InvalidScore            a kind's score is not one number a pair
     ├── HyperparameterError
     │   ├── UnknownHyperparameter
     │   └── InvalidHyperparameter
@@ -190,12 +194,60 @@ class SnapshotNotDestroyed(SnapshotError):
         self.digest = digest
 
 
-class UnknownKind(AlteraserError):
+class KindError(AlteraserError):
+    """A model kind that cannot be found or cannot work."""
+
+
+class UnknownKind(KindError):
     """No model kind of that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no model kind named {name!r}")
         self.name = name
+
+
+class KindClaimedTwice(KindError):
+    """Two installed kinds have one name.
+
+    Attributes:
+        name: The name.
+        claimants: Where each of them comes from.
+    """
+
+    def __init__(self, name: str, claimants: tuple[str, ...]) -> None:
+        super().__init__(f"several model kinds are named {name!r}: {', '.join(claimants)}")
+        self.name = name
+        self.claimants = claimants
+
+
+class KindNotLoaded(KindError):
+    """An installed kind cannot be used.
+
+    Attributes:
+        name: Its name.
+        source: The object its entry point names.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, name: str, source: str, reason: str) -> None:
+        super().__init__(f"model kind {name!r} ({source}) cannot be loaded: {reason}")
+        self.name = name
+        self.source = source
+        self.reason = reason
+
+
+class InvalidScore(KindError):
+    """A kind's score is not one number a pair.
+
+    Attributes:
+        shape: What it returned.
+        n_pairs: For so many pairs.
+    """
+
+    def __init__(self, shape: tuple[int, ...], n_pairs: int) -> None:
+        super().__init__(f"a score of {n_pairs} pairs must have the shape ({n_pairs},), not {shape}")
+        self.shape = shape
+        self.n_pairs = n_pairs
 
 
 class HyperparameterError(AlteraserError):

@@ -12,7 +12,7 @@ from alteraser.network import Network
 from alteraser.rotations import Rotations
 from alteraser.rows import Rows
 from alteraser.terms import Chunk, Terms
-from alteraser.tower import Weights
+from alteraser.tower import Weights, n_weights
 
 SHARED_SAMPLE = 1 << 15
 """Pairs, evenly spread, that the network's own Gauss-Newton block is estimated from."""
@@ -126,14 +126,14 @@ def row_blocks(chunks: list[Chunk], network: Network, curvature: Tensor) -> Tens
 def weights_block(terms: Terms, network: Network, curvature: Tensor) -> Tensor:
     """Return ``sum_n curvature_n J_n J_n^T``, J = ds / d weights, (n_weights, n_weights), estimated from some pairs."""
     step = max(len(terms) // SHARED_SAMPLE, 1)
-    total = torch.zeros(0)
+    n = n_weights(network.users.d)
+    total = network.user_m.new_zeros(n, n)
     for chunk in terms.chunks:
         activations = network.activations(chunk.own[::step], chunk.other[::step])
         slopes, _ = activations.slopes(network.weights)
         of_W = (slopes[:, None, :] * activations.s1.T[None]).flatten(0, 1)  # (h t, n)
         J = torch.cat([of_W, slopes, activations.s2, torch.ones_like(slopes[:1])])
-        part = (J * curvature[chunk.pairs][::step]) @ J.T
-        total = total + part if total.numel() else part
+        total.addmm_(J * curvature[chunk.pairs][::step], J.T)
     return step * total
 
 
@@ -206,6 +206,11 @@ class NeuralEquations:
     def expand(self, v: Tensor) -> Parameters:
         """Return ``v`` as blocks in float64; see `NewtonSystem`."""
         return self._shapes.shaped(v.double())
+
+    def distance(self, at: Parameters) -> float:
+        """Return how far ``at`` is from this iterate, relative to its norm."""
+        here = self._shapes.flat().double()
+        return float((at.flat() - here).norm() / here.norm().clamp_min(1e-300))
 
     def block_step(self, side: Side) -> Tensor:
         """Return one side's block steps: the blocks' inverses times minus the gradient, shaped like the side."""

@@ -28,6 +28,9 @@ DAMPINGS = (0.01, 0.1, 1.0, 10.0)
 """Levenberg's, of the weights' step, in means of their block's diagonal: far from a minimum the tower is anything but
 linear in its weights, and steps without damping raise f a hundredfold."""
 
+NEARBY = 0.3
+"""Equations at an iterate no further away than this share of its norm lend their blocks."""
+
 UNTOUCHED = 1e-6
 """Rows whose gradient is below this share of the largest row's did not lose a term."""
 
@@ -138,8 +141,10 @@ class NeuralObjective:
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
         """Return Newton's equations; see `Objective`."""
         self.passes += 1
-        known = near if isinstance(near, NeuralEquations) else self._prepared
-        self._prepared = None
+        prepared, self._prepared = self._prepared, None
+        known = near if isinstance(near, NeuralEquations) else prepared
+        if known is not None and known.distance(at) > NEARBY:
+            known = None
         return NeuralEquations(self._terms, at, gradient, self._l2, known)
 
     def _losses(self, outputs: Tensor) -> Tensor:
@@ -167,7 +172,8 @@ def _moved(at: Parameters, side: Side, step: Tensor) -> Parameters:
 
 def _touched(gradient: Tensor) -> Tensor:
     norms = gradient.norm(dim=1)
-    return norms > UNTOUCHED * norms.max() if len(norms) else norms > 0
+    largest = norms.max() if len(norms) else norms.sum()
+    return torch.gt(norms, UNTOUCHED * largest)
 
 
 def _row_sums(pattern: Pattern, values: Tensor) -> Tensor:

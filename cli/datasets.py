@@ -24,6 +24,7 @@ DOWNLOAD_MEMBERS = ("ml-100k/README", "ml-100k/u.data", "ml-100k/u.item")
 DOWNLOAD_TIMEOUT_S = 5.0  # of each wait, not of the whole download
 SYNTHETIC_SIZE = {"n_users": 943, "n_items": 1682, "n_interactions": 100_000}
 SYNTHETIC_SEED = 7
+TUNED_KIND = "wmf"
 SYNTHETIC_HYPERPARAMETERS = {"d": "16", "alpha0": "0.3", "reg": "0.02"}
 
 
@@ -79,6 +80,10 @@ class Dataset:
     log: InteractionLog
     titles: Mapping[str, str]
     hyperparameters: Mapping[str, str]
+
+    def suited_to(self, kind: str) -> Mapping[str, str]:
+        """Return what a kind of model is trained with here; nothing, that is its own defaults, where none was tuned."""
+        return self.hyperparameters if kind == TUNED_KIND else {}
 
 
 def dataset(console: Console, name: str, *, data_dir: Path | None, downloads: Path) -> Dataset:

@@ -23,17 +23,17 @@ from cli.training import train_model
 from cli.up import api_key
 
 MODEL = "default"
-KIND = "wmf"
 N_RATINGS = 3
 N_SAMPLED = 50
 
 
-def demo(console: Console, name: str, *, data_dir: Path | None, downloads: Path, keep: Path | None) -> None:
+def demo(console: Console, name: str, *, kind: str, data_dir: Path | None, downloads: Path, keep: Path | None) -> None:
     """Run the demo.
 
     Args:
         console: Where to tell the story.
         name: The dataset.
+        kind: Of the model that is trained.
         data_dir: Where datasets lie; without one MovieLens-100K is downloaded or, failing that, made up.
         downloads: Where a download is kept.
         keep: The folder to run in, kept afterwards; without one a temporary one, kept if something fails.
@@ -47,7 +47,7 @@ def demo(console: Console, name: str, *, data_dir: Path | None, downloads: Path,
         console.print("starting PostgreSQL, Valkey, worker, beat and web ...", highlight=False)
         with running(folder, host="127.0.0.1", port=0, demo=True) as stack:
             import_log(console, stack.deployment, data.log)
-            train_model(console, stack.deployment, MODEL, KIND, data.hyperparameters)
+            train_model(console, stack.deployment, MODEL, kind, data.suited_to(kind))
             stack.wait_until_ready()
             with Caller(stack.url, api_key(stack.home, stack.deployment)) as caller:
                 scene = Scene(console, stack, caller, data, Checklist(console))

@@ -69,13 +69,14 @@ def up(
 @app.command()
 def demo(
     dataset: Annotated[DatasetName, typer.Option(help="What to train on.")] = DatasetName.ml_100k,
+    model: Annotated[str, typer.Option(help="Kind of the model.")] = "wmf",
     data_dir: DataDirOption = None,
     keep: Annotated[Path | None, typer.Option(help="Run in this folder and keep it.")] = None,
 ) -> None:
     """Forget a person, three ratings and an item end to end, and check every step."""
     from cli.demo import demo
 
-    demo(console, dataset, data_dir=data_dir, downloads=DEFAULT_HOME / "downloads", keep=keep)
+    demo(console, dataset, kind=model, data_dir=data_dir, downloads=DEFAULT_HOME / "downloads", keep=keep)
 
 
 @app.command(name="import")

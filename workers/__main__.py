@@ -46,15 +46,18 @@ def _worker(settings: WorkerSettings) -> int:
     """Take doorbells until SIGTERM or SIGINT; the task at hand is finished first."""
     import torch
 
+    from workers.hearing import Hearing, start_again
     from workers.tasks import register
     from workers.workbench import open_workbench
 
     if settings.worker_threads is not None:
         torch.set_num_threads(settings.worker_threads)
     app = create_app(settings)
-    register(app, open_workbench(settings))
+    hearing = Hearing(settings)
+    register(app, open_workbench(settings), hearing)
     worker = app.Worker(quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True)
     log.info("worker_started", threads=torch.get_num_threads(), device=settings.worker_device)
+    hearing.watch(start_again)
     worker.start()
     return int(worker.exitcode or 0)
 

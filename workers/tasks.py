@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -18,6 +18,7 @@ from ledger.sweep import models_with_work
 from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.errors import WorkerError
+from workers.hearing import Hearing
 from workers.pipeline import run_once
 from workers.restores import notice_restore, retrain_behind
 from workers.sweep import OverdueAlarm, sweep_once
@@ -26,16 +27,16 @@ from workers.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def register(app: Celery, workbench: Workbench) -> None:
+def register(app: Celery, workbench: Workbench, hearing: Hearing) -> None:
     """Give the application its tasks, each with this worker's connections."""
-    alarm = OverdueAlarm()
-    _register(
-        app, workbench, UNLEARN, notice_restore, retrain_behind, unlearn_pending, certify_published, complete_ready
-    )
-    _register(app, workbench, COMPLETE, notice_restore, complete_ready)
-    _register(
-        app, workbench, SWEEP, AtMostEvery(workbench.settings.worker_sweep_s / 2, notice_restore, sweep_once, alarm)
-    )
+    sweep = AtMostEvery(workbench.settings.worker_sweep_s / 2, notice_restore, sweep_once, OverdueAlarm())
+    steps: dict[str, tuple[Callable[[Workbench], object], ...]] = {
+        UNLEARN: (notice_restore, retrain_behind, unlearn_pending, certify_published, complete_ready),
+        COMPLETE: (notice_restore, complete_ready),
+        SWEEP: (sweep,),
+    }
+    for name, taken in steps.items():
+        app.task(_task(name, taken, workbench, hearing), name=name)
 
 
 class AtMostEvery:
@@ -67,14 +68,19 @@ def unlearn_pending(workbench: Workbench) -> None:
             run_once(workbench, model)
 
 
-def _register(app: Celery, workbench: Workbench, name: str, *steps: Callable[[Workbench], object]) -> None:
+def _task(
+    name: str, steps: Sequence[Callable[[Workbench], object]], workbench: Workbench, hearing: Hearing
+) -> Callable[[], None]:
     """Make a task of the steps. This is the edge: what they raise is logged, and left to the next sweep."""
 
     def task() -> None:
+        hearing.begin()
         try:
             for step in steps:
                 step(workbench)
         except Exception:
             log.exception("task_failed", task=name)
+        finally:
+            hearing.end()
 
-    app.task(task, name=name)
+    return task

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from alteraser.synthetic import synthetic, titles
+
 N_CLAIMS = 19
 N_DELETIONS = 3
 
@@ -49,3 +51,22 @@ def test_a_folder_to_keep_must_be_empty(ml_100k: Path, tmp_path: Path) -> None:
     done = demo(ml_100k.parent, "--keep", str(tmp_path), tmp_dir=tmp_path)
     assert done.returncode == 1
     assert "--keep" in done.stderr
+
+
+def test_a_neural_model_forgets_them_too_and_claims_no_proof(tmp_path: Path) -> None:
+    done = demo(_small(tmp_path / "data"), "--model", "neumf", tmp_dir=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("nothing is proven of the scores") == N_DELETIONS
+    assert f"all {N_CLAIMS} claims were checked and are true" in done.stdout
+
+
+def _small(folder: Path) -> Path:
+    """A data folder in MovieLens' layout with made-up data, small enough for a neural model to be quick."""
+    log = synthetic(120, 80, 2400, seed=3)
+    (folder / "ml-100k").mkdir(parents=True)
+    pairs = enumerate(zip(log.users, log.items, strict=True))
+    lines = (f"{user}\t{item}\t5\t{when}\n" for when, (user, item) in pairs)
+    (folder / "ml-100k" / "u.data").write_text("".join(lines), encoding="latin-1")
+    named = (f"{item}|{title}|\n" for item, title in titles(80).items())
+    (folder / "ml-100k" / "u.item").write_text("".join(named), encoding="latin-1")
+    return folder

@@ -1,0 +1,191 @@
+"""A model kind from a score alone: widths, a start and plain torch; everything else is made from them.
+
+    f =   sum_D [ softplus(-s(u, i)) + sum_{j in N(u, i)} softplus(s(u, j)) ]
+        + 1/2 [ sum_u (reg n_u + reg_row) |row_u|^2 + sum_i (reg n_i + reg_row) |row_i|^2 ]
+        + reg_shared/2 |w - w_0|^2
+
+with s(u, i) = score(row_u, row_i, w), the interactions D, live counts n_u and n_i, the negatives N(u, i) of
+`alteraser.negatives`, and w_0 where the shared vector started: drawn to 0, networks either grow without end or fall to
+0. docs/new-model.md tells how to write one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alteraser.certificate import Certificate
+from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
+from alteraser.gathered_loss import GatheredLoss
+from alteraser.gathered_objective import GatheredObjective
+from alteraser.interactions import Csr, Interactions
+from alteraser.model import Hyperparameters, Objective, Parameters
+from alteraser.negatives import negatives
+from alteraser.neural_equations import L2
+from alteraser.terms import Terms
+
+DISTANCE_PAIRS = 1 << 22
+"""Scores that are computed to tell the distance of two models."""
+
+
+class Scorer(Protocol):
+    """What a kind is, as far as `GatheredKind` has to know.
+
+    Attributes:
+        name: As it stands in a snapshot's manifest.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the kind's name as it stands in a snapshot's manifest."""
+
+    def widths(self, d: int) -> tuple[int, int]:
+        """Return how many numbers a user's row and an item's row have, both above 0, for the hyper-parameter ``d``."""
+
+    def start(self, d: int, random: np.random.RandomState) -> NDArray[np.float64]:
+        """Return what the shared vector starts from and is drawn to, (m,); m may be 0.
+
+        It is made anew whenever a snapshot is read: what ``random`` does with a seed never changes in numpy, and this
+        must not either.
+        """
+
+    def score(self, users: Tensor, items: Tensor, shared: Tensor) -> Tensor:
+        """Return one score a pair, (n,): twice differentiable, and of pair k a function of its own rows alone.
+
+        Args:
+            users: (n, w_u) the row of each pair's user.
+            items: (n, w_i) the row of each pair's item.
+            shared: (m,) what all pairs share.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredHyperparameters:
+    """What defines the objective of one trained model; lives in its snapshot's manifest.
+
+    Attributes:
+        d: What the widths follow from.
+        negatives: Draws for each interaction; each has one negative on average.
+        reg: L2 of a row, for each of its interactions.
+        reg_row: L2 of a row without any, and what the others have on top.
+        reg_shared: L2 of the shared vector around what it started from.
+        init_scale: Standard deviation of a row's norm at the start of training.
+        negatives_seed: Chooses the negatives.
+        weights_seed: Chooses what the shared vector starts from and is drawn to.
+        n_items_0: Items at training.
+    """
+
+    d: int = 16
+    negatives: int = 4
+    reg: float = 0.1
+    reg_row: float = 2.0
+    reg_shared: float = 400.0
+    init_scale: float = 1.0
+    negatives_seed: int = 0
+    weights_seed: int = 0
+    n_items_0: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("d", "negatives", "reg", "reg_row", "reg_shared", "init_scale"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidHyperparameter(name, "must be a finite number above 0")
+
+
+class GatheredKind:
+    """A model kind made of a score; see `ModelKind`.
+
+    Args:
+        scorer: The score, the widths and the start.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+
+    @property
+    def name(self) -> str:
+        """Return the scorer's name; see `ModelKind`."""
+        return self.scorer.name
+
+    def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
+        """Return the complete hyper-parameters; see `ModelKind`."""
+        types = {field.name: int if field.type == "int" else float for field in fields(GatheredHyperparameters)}
+        values: dict[str, int | float] = {"n_items_0": data.n_items}
+        for name, value in given.items():
+            if name not in types:
+                raise UnknownHyperparameter(name)
+            try:
+                values[name] = types[name](str(value))
+            except ValueError:
+                raise InvalidHyperparameter(name, f"must be {types[name].__name__}") from None
+        return asdict(_typed(values))
+
+    def initialise(
+        self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
+    ) -> Parameters:
+        """Return normal random rows, and the shared vector where it starts; see `ModelKind`."""
+        h = _typed(hyperparameters)
+
+        def rows(n: int, width: int) -> Tensor:
+            drawn = torch.randn(n, width, dtype=torch.float64, generator=generator)
+            return drawn * (h.init_scale / math.sqrt(width))
+
+        of_user, of_item = self.scorer.widths(h.d)
+        return Parameters(rows(data.n_users, of_user), rows(data.n_items, of_item), self._start(h))
+
+    def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
+        """Return the objective f over ``data``; see `ModelKind`."""
+        h = _typed(hyperparameters)
+        drawn = negatives(data, seed=h.negatives_seed, per_positive=h.negatives, n_items_0=h.n_items_0)
+        loss = GatheredLoss(self.scorer.score, Terms(data, drawn, device))
+        return GatheredObjective(loss, self._l2(data, h, device))
+
+    def certify(
+        self,
+        parameters: Parameters,  # noqa: ARG002
+        data: Interactions,  # noqa: ARG002
+        hyperparameters: Hyperparameters,  # noqa: ARG002
+    ) -> Certificate | None:
+        """Return None: nothing is known of the score that a proof could start from; see `ModelKind`."""
+        return None
+
+    def distance(self, before: Parameters, after: Parameters) -> float:
+        """Return ``|X_before - X_after|_F``, beyond `DISTANCE_PAIRS` from evenly spread users; see `ModelKind`.
+
+        The estimate's square is the mean over those users times the number of all.
+        """
+        n_users, n_items = len(before.users), len(before.items)
+        n_asked = min(n_users, max(DISTANCE_PAIRS // max(n_items, 1), 1))
+        total = np.float64(0.0)
+        for row in np.linspace(0, n_users - 1, n_asked).astype(np.int64):
+            total += np.square(self.scores(before, row[None]) - self.scores(after, row[None])).sum()
+        return float(np.sqrt(total * n_users / max(n_asked, 1)))
+
+    def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the score of every item for the given users; see `ModelKind`."""
+        items, shared = parameters.items, parameters.shared
+        found = np.empty((len(rows), len(items)))
+        for k, user in enumerate(parameters.users[torch.from_numpy(rows)]):
+            found[k] = self.scorer.score(user.expand(len(items), -1), items, shared).numpy()
+        return found
+
+    def _start(self, h: GatheredHyperparameters) -> Tensor:
+        return torch.from_numpy(self.scorer.start(h.d, np.random.RandomState(h.weights_seed)))
+
+    def _l2(self, data: Interactions, h: GatheredHyperparameters, device: torch.device) -> L2:
+        def scaled(csr: Csr) -> Tensor:
+            return torch.from_numpy(h.reg * csr.counts + h.reg_row).to(device)
+
+        centre = self._start(h).to(device)
+        return L2(scaled(data.by_user), scaled(data.by_item), torch.full_like(centre, h.reg_shared), centre)
+
+
+def _typed(values: Mapping[str, int | float | str]) -> GatheredHyperparameters:
+    return replace(GatheredHyperparameters(), **values)  # type: ignore[arg-type]

@@ -1,0 +1,200 @@
+"""The objective and Newton's equations of any score of gathered blocks: its loss plus frequency-scaled L2."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from alteraser.gathered_loss import GatheredLoss
+from alteraser.model import LocalStep, NewtonSystem, Parameters, RemovedTerms, Side, Solver
+from alteraser.neural_equations import L2
+
+SMALL = 1e-3
+"""Gradients are not measured against less than this, so that a model without data can reach its minimum."""
+
+SHARES = (1.0, 0.5, 0.25, 0.0625)
+"""Of a row's own step, tried one after the other."""
+
+DAMPINGS = (0.0, 0.01, 0.1, 1.0, 10.0)
+"""Levenberg's, of the shared vector's step, in means of its block's diagonal."""
+
+UNTOUCHED = 1e-6
+"""Rows whose gradient is below this share of the largest row's did not lose a term."""
+
+
+class GatheredObjective:
+    """``loss(users, items, shared) + 1/2 sum l2 |block - centre|^2`` over one set of terms; see `Objective`.
+
+    Every derivative is made by torch.func from the score alone, in float64. Derivatives written by hand, as those of
+    `neumf`, share what the value, the gradient and the products have in common, compute in float32 where that is
+    enough, and gather only what meets the network; docs/new-model.md has what that gains.
+
+    Args:
+        loss: Over the positives and their negatives.
+        l2: The L2 terms, on the same device.
+    """
+
+    solver: Solver = "lbfgs"
+
+    def __init__(self, loss: GatheredLoss, l2: L2) -> None:
+        self.passes = 0
+        self.outgrown = False
+        self.sides: tuple[Side, ...] = ("users", "items", "shared") if len(l2.shared) else ("users", "items")
+        self._loss, self._l2 = loss, l2
+        self._prepared: GatheredEquations | None = None
+
+    def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
+        """Return the objective and its gradient; see `Objective`."""
+        self.passes += 1
+        value, gradient = self._loss.value_and_gradient(at)
+        return value + self._l2.value(at), gradient.plus(self._l2.gradient(at))
+
+    def gradient_scale(self, at: Parameters) -> float:
+        """Return the norm of the L2 part of the gradient; see `Objective`."""
+        return max(self._l2.gradient(at).norm(), SMALL)
+
+    def solve_blocks(self, at: Parameters, side: Side) -> Parameters:
+        """Return ``at`` after one Gauss-Newton step of each block of one side; see `Objective`.
+
+        Given the rest, the rows of a side are independent of each other: each takes the longest of a few shares of its
+        own step that lessens its own part of the objective, or stays. The shared vector takes the best of a few damped
+        steps, or stays.
+        """
+        _, gradient = self.value_and_gradient(at)
+        equations = GatheredEquations(self._loss, at, gradient, self._l2, None)
+        return self._shared_moved(at, equations) if side == "shared" else self._rows_moved(at, equations, side)
+
+    def prepare(self, at: Parameters) -> None:
+        """Set up the blocks at ``at``, which the solver's first step will take too; see `Objective`."""
+        _, gradient = self.value_and_gradient(at)
+        self._prepared = GatheredEquations(self._loss, at, gradient, self._l2, None)
+
+    def local_step(self, at: Parameters, removed: RemovedTerms) -> LocalStep:
+        """Return one Gauss-Newton step of the rows that lost a term; see `Objective`.
+
+        A deleted item takes negatives of users who never met it along, so that which rows these are is read off the
+        whole gradient. The norms that are returned are those of all blocks, the shared vector included.
+        """
+        nothing = not len(removed.users) and bool((removed.kept_items >= 0).all())
+        _, gradient = self.value_and_gradient(at)
+        known = self._prepared or GatheredEquations(self._loss, at, gradient, self._l2, None)
+        users, items = (_touched(block, nothing) for block in (gradient.users, gradient.items))
+        return LocalStep(
+            user_rows=users,
+            users=-known.solved("users", gradient.users)[users],
+            item_rows=items,
+            items=-known.solved("items", gradient.items)[items],
+            gradient=0.0 if nothing else gradient.norm(),
+            worst_block=0.0 if nothing else gradient.worst_block(),
+        )
+
+    def fit_width(self, at: Parameters) -> Parameters:
+        """Return ``at``: the width is a hyper-parameter; see `Objective`."""
+        return at
+
+    def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
+        """Return Newton's equations; see `Objective`."""
+        self.passes += 1
+        known = near if isinstance(near, GatheredEquations) else self._prepared
+        self._prepared = None
+        return GatheredEquations(self._loss, at, gradient, self._l2, known)
+
+    def _rows_moved(self, at: Parameters, equations: GatheredEquations, side: Side) -> Parameters:
+        gradient = equations.gradient
+        step = -equations.solved(side, gradient.users if side == "users" else gradient.items)
+        before = self._parts(at, side)
+        taken = torch.zeros_like(before)
+        for share in SHARES:
+            lower = self._parts(_moved(at, side, share * step), side) < before
+            taken = torch.where(lower & (taken == 0), share, taken)
+        return _moved(at, side, taken[:, None] * step)
+
+    def _shared_moved(self, at: Parameters, equations: GatheredEquations) -> Parameters:
+        candidates = [at, *(_moved(at, "shared", equations.shared_step(damping)) for damping in DAMPINGS)]
+        return min(candidates, key=lambda each: float(self._parts(each, "shared")))
+
+    def _parts(self, at: Parameters, side: Side) -> Tensor:
+        """Return the part of the objective that each block of one side has, up to a constant, (n_rows,) or (1,)."""
+        parts = self._loss.parts(at, side)
+        if side == "shared":
+            return parts + self._l2.value(at)
+        rows, l2 = (at.users, self._l2.users) if side == "users" else (at.items, self._l2.items)
+        return parts + 0.5 * l2 * rows.square().sum(dim=1)
+
+
+class GatheredEquations:
+    """H v = -g over all blocks at one iterate; see `NewtonSystem`. Float64 inside, float32 vectors outside.
+
+    The preconditioner is the Gauss-Newton blocks: second derivatives with the score taken to be linear in the block,
+    positive definite where the Hessian's own blocks need not be. Memory: 8 w^2 bytes a row of width w, and 8 m^2.
+
+    Args:
+        loss: Over the terms.
+        at: The iterate.
+        gradient: Of the whole objective there.
+        l2: The L2 terms.
+        near: Equations whose blocks are near enough to precondition these.
+    """
+
+    def __init__(
+        self, loss: GatheredLoss, at: Parameters, gradient: Parameters, l2: L2, near: GatheredEquations | None
+    ) -> None:
+        self._loss, self._at, self._l2 = loss, at, l2
+        self.gradient = gradient
+        self._factors: dict[Side, Tensor] = {}
+        self._blocks_of: GatheredEquations = near._blocks_of if near else self
+        self.right_hand_side = -gradient.flat().float()
+
+    def multiply(self, v: Tensor) -> Tensor:
+        """Return the exact Hessian times ``v``; see `NewtonSystem`."""
+        direction = self.expand(v)
+        return self._loss.times(self._at, direction).plus(self._l2.times(direction)).flat().float()
+
+    def precondition(self, r: Tensor) -> Tensor:
+        """Return the blocks' inverses times ``r``; see `NewtonSystem`."""
+        of = self.expand(r)
+        solved = Parameters(
+            self.solved("users", of.users), self.solved("items", of.items), self.solved("shared", of.shared)
+        )
+        return solved.flat().float()
+
+    def expand(self, v: Tensor) -> Parameters:
+        """Return ``v`` as blocks in float64; see `NewtonSystem`."""
+        return self._at.shaped(v.double())
+
+    def solved(self, side: Side, r: Tensor) -> Tensor:
+        """Return the inverse of each of a side's blocks times its row of ``r``, in the shape of ``r``."""
+        factors = self._blocks_of._factors
+        if side not in factors:
+            factors[side] = torch.linalg.cholesky(self._blocks_of._block(side))
+        solved: Tensor = torch.cholesky_solve(r[..., None], factors[side])[..., 0]
+        return solved
+
+    def shared_step(self, damping: float) -> Tensor:
+        """Return the shared vector's step with ``damping`` means of its block's diagonal added to it, (m,)."""
+        block = self._block("shared")
+        block.diagonal().add_(damping * block.diagonal().mean())
+        return -torch.cholesky_solve(self.gradient.shared[:, None], torch.linalg.cholesky(block))[:, 0]
+
+    def _block(self, side: Side) -> Tensor:
+        if side == "shared":
+            return self._loss.shared_block(self._at) + torch.diag(self._l2.shared)
+        block = self._loss.row_blocks(self._at, side)
+        block.diagonal(dim1=1, dim2=2).add_((self._l2.users if side == "users" else self._l2.items)[:, None])
+        return block
+
+
+def _moved(at: Parameters, side: Side, step: Tensor) -> Parameters:
+    if side == "shared":
+        return replace(at, shared=at.shared + step)
+    return replace(at, users=at.users + step) if side == "users" else replace(at, items=at.items + step)
+
+
+def _touched(gradient: Tensor, nothing: bool) -> Tensor:
+    norms = gradient.norm(dim=1)
+    touched = (
+        norms > UNTOUCHED * norms.max() if len(norms) and not nothing else torch.zeros_like(norms, dtype=torch.bool)
+    )
+    return torch.nonzero(touched)[:, 0]
