@@ -2,11 +2,11 @@
 
     f =   sum_D [ softplus(-s(u, i)) + sum_{j in N(u, i)} softplus(s(u, j)) ]
         + 1/2 [ sum_u (reg n_u + reg_row) |row_u|^2 + sum_i (reg n_i + reg_row) |row_i|^2 ]
-        + reg_shared/2 |w - w_0|^2
+        + 1/2 (reg_shared n_0 + reg_row) |w - w_0|^2
 
 with s(u, i) = score(row_u, row_i, w), the interactions D, live counts n_u and n_i, the negatives N(u, i) of
-`alteraser.negatives`, and w_0 where the shared vector started: drawn to 0, networks either grow without end or fall to
-0. docs/new-model.md tells how to write one.
+`alteraser.negatives`, n_0 interactions at training, and w_0 where the shared vector started: drawn to 0, networks
+either grow without end or fall to 0. docs/new-model.md tells how to write one.
 """
 
 from __future__ import annotations
@@ -75,22 +75,24 @@ class GatheredHyperparameters:
         negatives: Draws for each interaction; each has one negative on average.
         reg: L2 of a row, for each of its interactions.
         reg_row: L2 of a row without any, and what the others have on top.
-        reg_shared: L2 of the shared vector around what it started from.
+        reg_shared: L2 of the shared vector around what it started from, for each interaction at training.
         init_scale: Standard deviation of a row's norm at the start of training.
         negatives_seed: Chooses the negatives.
         weights_seed: Chooses what the shared vector starts from and is drawn to.
         n_items_0: Items at training.
+        n_interactions_0: Interactions at training.
     """
 
     d: int = 16
     negatives: int = 4
     reg: float = 0.1
     reg_row: float = 2.0
-    reg_shared: float = 400.0
+    reg_shared: float = 0.04
     init_scale: float = 1.0
     negatives_seed: int = 0
     weights_seed: int = 0
     n_items_0: int = 0
+    n_interactions_0: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -117,7 +119,7 @@ class GatheredKind:
     def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
         """Return the complete hyper-parameters; see `ModelKind`."""
         types = {field.name: int if field.type == "int" else float for field in fields(GatheredHyperparameters)}
-        values: dict[str, int | float] = {"n_items_0": data.n_items}
+        values: dict[str, int | float] = {"n_items_0": data.n_items, "n_interactions_0": len(data)}
         for name, value in given.items():
             if name not in types:
                 raise UnknownHyperparameter(name)
@@ -184,7 +186,8 @@ class GatheredKind:
             return torch.from_numpy(h.reg * csr.counts + h.reg_row).to(device)
 
         centre = self._start(h).to(device)
-        return L2(scaled(data.by_user), scaled(data.by_item), torch.full_like(centre, h.reg_shared), centre)
+        shared = torch.full_like(centre, h.reg_shared * h.n_interactions_0 + h.reg_row)
+        return L2(scaled(data.by_user), scaled(data.by_item), shared, centre)
 
 
 def _typed(values: Mapping[str, int | float | str]) -> GatheredHyperparameters:

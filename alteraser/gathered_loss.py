@@ -4,9 +4,9 @@ For terms n = (u, i) with counts as in `alteraser.terms` and s_n = score(row_u, 
 
     loss = sum_n [ counts_n softplus(-s_n) + negatives_n s_n ] = sum_n [ counts_n softplus(s_n) - positives_n s_n ]
 
-Gradients are vector-Jacobian products, Hessian products are the gradient's Jacobian-vector products (Pearlmutter, "Fast
-exact multiplication by the Hessian", Neural Computation 1994), all in float64. Whatever is computed of all terms is
-computed of one chunk after the other.
+All in float64 and by reverse mode: a product with the Hessian, which is symmetric, is the gradient's vector-Jacobian
+product, which torch has for every operation it can differentiate twice; forward mode lacks some. Whatever is computed
+of all terms is computed of one chunk after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.func import grad, grad_and_value, jvp, vmap
+from torch.func import grad, grad_and_value, vjp, vmap
 from torch.nn.functional import softplus
 
 from alteraser.errors import InvalidScore
@@ -69,7 +69,7 @@ class GatheredLoss:
         total = _zeros_like(at)
         for k, chunk in enumerate(self._terms.chunks):
             gradient = grad(self._loss_of(chunk), argnums=(0, 1, 2))
-            change: Gathered = jvp(gradient, _gathered(at, chunk), _gathered(direction, chunk))[1]
+            change: Gathered = vjp(gradient, *_gathered(at, chunk))[1](_gathered(direction, chunk))
             total = self._plus(total, change, k)
         return total
 

@@ -110,15 +110,18 @@ def lbfgs(objective: Objective, start: Parameters, *, target: float, scale: floa
         NotConverged: The bound was not reached.
     """
 
-    def descend(at: Parameters) -> Stationary:
-        return _descend(objective, Point.of(objective, at), target, scale, watch)
+    def descended(at: Parameters) -> Stationary:
+        return descend(objective, at, target=target, scale=scale, watch=watch)
 
-    return past_saddles(objective, start, descend, scale=scale, target=target, watch=watch)
+    return past_saddles(objective, start, descended, scale=scale, target=target, watch=watch)
 
 
-def _descend(objective: Objective, start: Point, target: float, scale: float, watch: Watch) -> Stationary:
-    """Return the first iterate whose gradient is small enough; nothing is known of the curvature there."""
-    point, memory = start, None
+def descend(objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch) -> Stationary:
+    """Return the first iterate whose gradient is small enough; nothing is known of the curvature there.
+
+    Args and errors as of `lbfgs`.
+    """
+    point, memory = Point.of(objective, start), None
     for step in range(MAX_STEPS):
         watch(Progress("lbfgs", step, residual=point.residual / scale, objective=point.value))
         if point.residual <= target:

@@ -1,20 +1,22 @@
-"""The solver that suits an objective."""
+"""Which solver when: Newton, or L-BFGS from far off and Newton from near."""
 
 from __future__ import annotations
 
-from alteraser.lbfgs import lbfgs
+from alteraser.lbfgs import descend
 from alteraser.model import Objective, Parameters, Watch
 from alteraser.saddles import past_saddles
 from alteraser.solve import Stationary, newton
 
 
 def minimise(objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch) -> Stationary:
-    """Minimise from anywhere by what the objective names; see `alteraser.solve.newton` and `alteraser.lbfgs.lbfgs`.
+    """Minimise from anywhere by the solver that suits the objective; see `newton` and `descend`.
+
+    Of the curvature where L-BFGS stops nothing is known: `refine` finds out.
 
     Raises:
         NotConverged: The bound was not reached.
     """
-    solver = newton if objective.solver == "newton" else lbfgs
+    solver = newton if objective.solver == "newton" else descend
     return solver(objective, start, target=target, scale=scale, watch=watch)
 
 
@@ -25,9 +27,9 @@ def refine(objective: Objective, start: Parameters, *, target: float, scale: flo
         NotConverged: The bound was not reached.
     """
 
-    def descend(at: Parameters) -> Stationary:
+    def by_newton(at: Parameters) -> Stationary:
         return newton(objective, at, target=target, scale=scale, watch=watch)
 
     if objective.solver == "newton":
-        return descend(start)
-    return past_saddles(objective, start, descend, scale=scale, target=target, watch=watch)
+        return by_newton(start)
+    return past_saddles(objective, start, by_newton, scale=scale, target=target, watch=watch)

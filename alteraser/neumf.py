@@ -6,11 +6,11 @@ With a user's row [p | m | b] and an item's row [q | m' | b'], widths d, d and 1
 
     f =   sum_D [ softplus(-s(u, i)) + sum_{j in N(u, i)} softplus(s(u, j)) ]
         + 1/2 [ sum_u (reg n_u + reg_row) |row_u|^2 + sum_i (reg n_i + reg_row) |row_i|^2 ]
-        + reg_shared/2 |w - w_0|^2
+        + 1/2 (reg_shared |D_0| + reg_row) |w - w_0|^2
 
-D are the interactions, n_u and n_i their live counts, N(u, i) the negatives of `alteraser.negatives`, w the tower's
-weights. That is NeuMF of He et al., "Neural collaborative filtering" (WWW 2017), with three changes, all for a Hessian
-that second order can work with:
+D are the interactions and n_u, n_i their live counts, D_0 those at training, N(u, i) the negatives of
+`alteraser.negatives`, w the tower's weights (of which the last bias has reg_row alone). That is NeuMF of He et al.,
+"Neural collaborative filtering" (WWW 2017), with three changes, all for a Hessian that second order can work with:
 
 - the first layer W [m_u; m_i] = A m_u + B m_i has A and B taken into the embeddings, and the inner product its output
   weights: the same functions, fewer ways to write each of them;
@@ -53,22 +53,24 @@ class NeumfHyperparameters:
         negatives: Draws for each interaction; each has one negative on average.
         reg: L2 of a row, for each of its interactions.
         reg_row: L2 of a row without any, and what the others have on top.
-        reg_shared: L2 of the network's weights around those they started from.
+        reg_shared: L2 of the network's weights around those they started from, for each interaction at training.
         init_scale: Standard deviation of a row's norm at the start of training.
         negatives_seed: Chooses the negatives.
         weights_seed: Chooses the weights that the network starts from and is drawn to.
         n_items_0: Items at training.
+        n_interactions_0: Interactions at training.
     """
 
     d: int = 16
     negatives: int = 4
     reg: float = 0.1
     reg_row: float = 2.0
-    reg_shared: float = 400.0
+    reg_shared: float = 0.04
     init_scale: float = 1.0
     negatives_seed: int = 0
     weights_seed: int = 0
     n_items_0: int = 0
+    n_interactions_0: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -85,7 +87,7 @@ class Neumf:
     def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
         """Return the complete hyper-parameters; see `ModelKind`."""
         types = {field.name: (int if field.type == "int" else float) for field in fields(NeumfHyperparameters)}
-        values: dict[str, int | float] = {"n_items_0": data.n_items}
+        values: dict[str, int | float] = {"n_items_0": data.n_items, "n_interactions_0": len(data)}
         for name, value in given.items():
             if name not in types:
                 raise UnknownHyperparameter(name)
@@ -166,6 +168,6 @@ def _l2(data: Interactions, h: NeumfHyperparameters, device: torch.device) -> L2
         return torch.from_numpy(h.reg * csr.counts + h.reg_row).to(device)
 
     centre = _weights_0(h.d, h.weights_seed).to(device)
-    shared = torch.full_like(centre, h.reg_shared)
+    shared = torch.full_like(centre, h.reg_shared * h.n_interactions_0 + h.reg_row)
     shared[-1] = h.reg_row
     return L2(scaled(data.by_user), scaled(data.by_item), shared, centre)

@@ -5,7 +5,7 @@ For a pair with layer-1 input ``x = m_u + m_i`` (t,):
     s1 = phi(x);   s2 = phi(W s1 + b);   output = w . s2 + c
 
 phi(z) = z / sqrt(1 + z^2), the inverse square root unit (Carlile et al., "Improving deep learning by inverse square
-root linear units", arXiv 1710.09967): analytic, bounded like tanh, and four times cheaper to compute. With
+root linear units", arXiv 1710.09967): analytic, bounded like tanh, and three to four times cheaper. With
 g = (1 + z^2)^-1/2: phi = z g, phi' = g^3, phi'' = -3 phi g^4.
 
 Arrays of pairs are (n, t) in the first layer, where rows are gathered and summed, and (h, n) in the second, where they

@@ -10,7 +10,7 @@ import torch
 from alteraser.errors import NotConverged
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind as kind_of
-from alteraser.minimise import minimise
+from alteraser.minimise import minimise, refine
 from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
 from alteraser.report import Report, report_on
 from alteraser.solve import Stationary
@@ -126,9 +126,12 @@ def solve(
         outer, inner = outer + found.outer, inner + found.inner
         at = objective.fit_width(found.parameters)
         if at is found.parameters:
-            if tolerance <= target:
+            if tolerance <= target or objective.solver != "newton":
                 break
             tolerance = target
+    if objective.solver != "newton":
+        found = refine(objective, at, target=target, scale=scale, watch=watch)
+        outer, inner = outer + found.outer, inner + found.inner
     return replace(found, outer=outer, inner=inner)
 
 

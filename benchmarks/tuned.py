@@ -12,7 +12,7 @@ WMF: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         **{name: layout.hyperparameters for name, layout in LAYOUTS.items()},
         "amazon-14core": {"d": "32", "alpha0": "0.3", "reg": "0.016"},
-        "gowalla": {"d": "32", "alpha0": "0.1", "reg": "0.004"},
+        "gowalla": {"d": "96", "alpha0": "0.01", "reg": "0.018"},
     }
 )
 

@@ -1,8 +1,8 @@
 """A worker that has gone deaf starts itself again.
 
-Celery's consumer can lose the broker in a way it does not notice, for one where the connection breaks as it acknowledges a
-message: it then waits for good on a socket that is gone, while messages pile up. The rows are the work, so nothing is lost
-by starting again; the process keeps its id, and whoever supervises it sees nothing.
+Celery's consumer can lose the broker in a way it does not notice, as when the connection breaks while it acknowledges
+a message: it then waits for good on a socket that is gone, while messages pile up. The rows are the work, so nothing
+is lost by starting again; the process keeps its id, and whoever supervises it sees nothing.
 """
 
 from __future__ import annotations
@@ -70,9 +70,11 @@ class Hearing:
         start_again()
 
     def _n_waiting(self) -> int:
-        patience = {"socket_connect_timeout": BROKER_PATIENCE_S, "socket_timeout": BROKER_PATIENCE_S}
+        client = redis.Redis.from_url(
+            redis_url(self.broker_url), socket_connect_timeout=BROKER_PATIENCE_S, socket_timeout=BROKER_PATIENCE_S
+        )
         try:
-            with closing(redis.Redis.from_url(redis_url(self.broker_url), **patience)) as client:
+            with closing(client):
                 return int(client.llen(QUEUE))
         except (redis.RedisError, OSError):
             return 0

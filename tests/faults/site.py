@@ -82,7 +82,7 @@ class Site:
         self._n_started = 0
         self._random = np.random.default_rng(seed)
         self._token = self._random.bytes(4).hex()
-        self._never_asked = iter(self._random.permutation(N_USERS) + 1)
+        self._never_asked = list(self._random.permutation(N_USERS) + 1)
         self.logs.mkdir()
         self.snapshots.mkdir()
         make_secrets(self.secrets)
@@ -205,7 +205,12 @@ class Site:
 
     def someone(self) -> str:
         """A user nobody has asked to forget yet."""
-        return self._user(int(next(self._never_asked)))
+        return self._user(int(self._never_asked.pop()))
+
+    @property
+    def n_people_left(self) -> int:
+        """How many nobody has asked to forget yet."""
+        return len(self._never_asked)
 
     def post(self, subject: str, key: str, name: str = "web") -> httpx.Response | None:
         """Ask once that someone be forgotten; None where no answer came."""

@@ -16,6 +16,9 @@ from tests.faults.judgement import Judgement, judge
 from tests.faults.site import Site, site
 from tests.faults.worse import worse
 
+FEWEST_PEOPLE = 80
+"""Fewer than that are not enough for every fault struck once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -57,17 +60,20 @@ def quick() -> list[Fault]:
 
 
 def strike_all(faults: Sequence[Fault], *, seed: int, times: int) -> Iterator[Row]:
-    """Strike each fault so many times. They share a deployment until one breaks a promise; then a new one is made."""
+    """Strike each fault so many times.
+
+    They share a deployment until one breaks a promise or few people are left in it; then a new one is made.
+    """
     random = np.random.default_rng(seed)
     with ExitStack() as held:
-        broken_in: Site | None = None
+        where_to: Site | None = None
         for fault in faults:
-            if broken_in is None:
-                broken_in = held.enter_context(site(int(random.integers(1 << 31))))
-            row = strike(broken_in, fault, random, times)
-            if not row.is_kept:
+            if where_to is None:
+                where_to = held.enter_context(site(int(random.integers(1 << 31))))
+            row = strike(where_to, fault, random, times)
+            if not row.is_kept or where_to.n_people_left < FEWEST_PEOPLE:
                 held.close()
-                broken_in = None
+                where_to = None
             yield row
 
 

@@ -18,7 +18,7 @@ from alteraser.tower import Weights
 from alteraser.train import CPU, train
 
 D = 3
-GIVEN = {"d": D, "reg": 0.1, "reg_row": 1.0, "reg_shared": 50.0}
+GIVEN = {"d": D, "reg": 0.1, "reg_row": 1.0, "reg_shared": 0.12}
 
 
 def objective_over(data: Interactions, hyperparameters: Hyperparameters | None = None) -> NeuralObjective:
@@ -87,8 +87,13 @@ def dense_value(data: Interactions, h: Hyperparameters, at: Parameters) -> Tenso
     rows = (at.users, at.items)
     l2 = sum((scale * row.square().sum(dim=1)).sum() for scale, row in zip(scales, rows, strict=True))
     off = (at.shared - _weights_at_start(data, h)).square()
-    of_weights = float(h["reg_shared"]) * off[:-1].sum() + float(h["reg_row"]) * off[-1]
+    of_weights = reg_of_weights(h) * off[:-1].sum() + float(h["reg_row"]) * off[-1]
     return loss + 0.5 * (l2 + of_weights)
+
+
+def reg_of_weights(h: Hyperparameters) -> float:
+    """The weight of the L2 term of every weight but the last."""
+    return float(h["reg_shared"]) * float(h["n_interactions_0"]) + float(h["reg_row"])
 
 
 def _weights_at_start(data: Interactions, h: Hyperparameters) -> Tensor:

@@ -15,8 +15,8 @@ from alteraser.gathered_loss import GatheredLoss, Score
 from alteraser.gathered_objective import GatheredEquations, GatheredObjective
 from alteraser.model import Objective, Parameters, Side
 from alteraser.negatives import negatives
-from alteraser.neumf import Neumf
 from alteraser.neural_equations import L2, NeuralEquations
+from alteraser.neural_objective import NeuralObjective
 from alteraser.terms import Terms
 from alteraser.train import CPU
 from tests.unit.alteraser import small_neumf
@@ -24,7 +24,7 @@ from tests.unit.alteraser.small_model import small_data
 from tests.unit.alteraser.two_towers import TwoTowers
 
 DATA = small_data(n_users=9, n_items=7, n_interactions=30)
-GIVEN = {"d": 2, "reg": 0.1, "reg_row": 1.0, "reg_shared": 5.0}
+GIVEN = {"d": 2, "reg": 0.1, "reg_row": 1.0, "reg_shared": 0.2}
 
 
 class DotProduct:
@@ -83,10 +83,10 @@ def dense_l2(scorer: Scorer) -> Parameters:
     """The L2 weight of every parameter."""
     h, at = GatheredKind(scorer).hyperparameters(GIVEN, DATA), start_of(scorer)
     of_user, of_item = (
-        float(h["reg"]) * torch.from_numpy(csr.counts)[:, None] + float(h["reg_row"])
+        float(h["reg"]) * torch.from_numpy(csr.counts).double()[:, None] + float(h["reg_row"])
         for csr in (DATA.by_user, DATA.by_item)
     )
-    shared = torch.full_like(at.shared, float(h["reg_shared"]))
+    shared = torch.full_like(at.shared, float(h["reg_shared"]) * len(DATA) + float(h["reg_row"]))
     return Parameters(of_user.expand_as(at.users), of_item.expand_as(at.items), shared)
 
 
@@ -143,7 +143,8 @@ def test_blocks_are_those_of_the_dense_gauss_newton_matrix(side: Side) -> None:
     scorer, at = TwoTowers(), start_of(TwoTowers())
     rows: Tensor = getattr(at, side)
     r = torch.randn(rows.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    expected = torch.linalg.solve(blocks_of(dense_gauss_newton(scorer), at, side), r.view(-1, rows.shape[-1]))
+    lower = torch.linalg.cholesky(blocks_of(dense_gauss_newton(scorer), at, side))
+    expected = torch.cholesky_solve(r.view(*lower.shape[:2], 1), lower)
     torch.testing.assert_close(equations_of(scorer).solved(side, r), expected.view_as(r), rtol=1e-9, atol=1e-10)
 
 
@@ -207,24 +208,14 @@ def neumf_score(users: Tensor, items: Tensor, shared: Tensor) -> Tensor:
     return (users[:, :d] * items[:, :d]).sum(dim=1) + users[:, -1] + items[:, -1] + tower
 
 
-def neumf_from_its_score() -> GatheredObjective:
-    h = Neumf().hyperparameters(small_neumf.GIVEN, DATA)
-    drawn = negatives(
-        DATA, seed=int(h["negatives_seed"]), per_positive=int(h["negatives"]), n_items_0=int(h["n_items_0"])
-    )
-    centre = Neumf().initialise(DATA, h, torch.Generator().manual_seed(5)).shared
-    shared = torch.full_like(centre, float(h["reg_shared"]))
-    shared[-1] = float(h["reg_row"])
-    of_users, of_items = (
-        torch.from_numpy(float(h["reg"]) * csr.counts + float(h["reg_row"])) for csr in (DATA.by_user, DATA.by_item)
-    )
-    loss = GatheredLoss(neumf_score, Terms(DATA, drawn, CPU))
-    return GatheredObjective(loss, L2(of_users, of_items, shared, centre))
-
-
 def test_neumf_written_by_hand_equals_neumf_from_its_score() -> None:
     at = small_neumf.random_parameters(DATA)
-    fast, slow = small_neumf.objective_over(DATA), neumf_from_its_score()
+    terms = Terms(DATA, negatives(DATA, seed=0, per_positive=4, n_items_0=DATA.n_items), CPU)
+    of_users, of_items, of_weights = (
+        torch.linspace(1.0, 2.0, len(block), dtype=torch.float64) for block in (at.users, at.items, at.shared)
+    )
+    l2 = L2(of_users, of_items, of_weights, 0.5 * at.shared)
+    fast, slow = NeuralObjective(terms, l2), GatheredObjective(GatheredLoss(neumf_score, terms), l2)
     (value, gradient), (expected, of_slow) = fast.value_and_gradient(at), slow.value_and_gradient(at)
     assert value == pytest.approx(expected, rel=1e-13)
     torch.testing.assert_close(gradient.flat(), of_slow.flat(), rtol=1e-11, atol=1e-11)

@@ -23,6 +23,7 @@ from tests.unit.alteraser.small_neumf import (
     dense_value,
     objective_over,
     random_parameters,
+    reg_of_weights,
 )
 
 DATA = small_data(n_users=14, n_items=11, n_interactions=60)
@@ -50,7 +51,7 @@ def dense_gauss_newton() -> Tensor:
     found: Tensor = (J.T * curvature) @ J
     counts = [torch.from_numpy(csr.counts) for csr in (DATA.by_user, DATA.by_item)]
     l2 = [(float(H["reg"]) * n + float(H["reg_row"])).repeat_interleave(2 * D + 1) for n in counts]
-    of_weights = torch.full_like(AT.shared, float(H["reg_shared"]))
+    of_weights = torch.full_like(AT.shared, reg_of_weights(H))
     of_weights[-1] = float(H["reg_row"])
     return found + torch.diag(torch.cat([*l2, of_weights]))
 

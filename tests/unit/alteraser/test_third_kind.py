@@ -44,7 +44,7 @@ def _two_towers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def parent() -> Snapshot:
-    given = {"d": 3, "reg": 0.05, "reg_row": 0.5, "reg_shared": 20.0}
+    given = {"d": 3, "reg": 0.05, "reg_row": 0.5, "reg_shared": 0.08}
     trained = train(NAME, given, DATA, seed=0, sweeps=4)
     return Snapshot(
         kind=NAME,

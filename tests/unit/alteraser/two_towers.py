@@ -1,4 +1,4 @@
-"""A third model kind, as a company would write one: two towers that meet in a hidden layer, without an inner product."""
+"""A third model kind, as a company would write it: two towers that meet in a hidden layer, no inner product."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class TwoTowers:
         d = users.shape[1]
         A, B = shared[: 4 * d * d].view(2, 2 * d, d)
         c, v = shared[4 * d * d :].view(2, 2 * d)
-        return torch.tanh(users @ A.T + items @ B.T + c) @ v
+        scores: Tensor = torch.tanh(users @ A.T + items @ B.T + c) @ v
+        return scores
 
 
 TWO_TOWERS = GatheredKind(TwoTowers())
