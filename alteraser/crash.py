@@ -56,12 +56,16 @@ def arm(spelled: str) -> None:
     Raises:
         UnknownCrashPoint: There is no such point, or the rest is not a count and a signal.
     """
-    for each in spelled.split(","):
-        name, _, rest = each.partition(":")
-        passes, _, action = rest.partition(":")
-        if name not in POINTS or not (passes or "1").isdigit() or (action or "kill") not in SIGNALS:
-            raise UnknownCrashPoint(each, POINTS)
-        _passes_left[name] = int(passes or "1"), SIGNALS[action or "kill"]
+    armed = dict(_armed(each) for each in spelled.split(","))
+    _passes_left.update(armed)  # all or none
+
+
+def _armed(spelled: str) -> tuple[str, tuple[int, signal.Signals]]:
+    name, _, rest = spelled.partition(":")
+    passes, _, action = rest.partition(":")
+    if name not in POINTS or not (passes or "1").isdigit() or (action or "kill") not in SIGNALS:
+        raise UnknownCrashPoint(spelled, POINTS)
+    return name, (int(passes or "1"), SIGNALS[action or "kill"])
 
 
 def point(name: str) -> None:
