@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,17 +22,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alteraser.certificate import Certificate
-from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
 from alteraser.gathered_loss import GatheredLoss
 from alteraser.gathered_objective import GatheredObjective
+from alteraser.hyperparameters import check_positive, completed, typed
 from alteraser.interactions import Csr, Interactions
+from alteraser.l2 import L2
 from alteraser.model import Hyperparameters, Objective, Parameters
 from alteraser.negatives import negatives
-from alteraser.neural_equations import L2
+from alteraser.score_distance import score_distance
 from alteraser.terms import Terms
-
-DISTANCE_PAIRS = 1 << 22
-"""Scores that are computed to tell the distance of two models."""
 
 
 class Scorer(Protocol):
@@ -96,9 +94,7 @@ class GatheredHyperparameters:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("d", "negatives", "reg", "reg_row", "reg_shared", "init_scale"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidHyperparameter(name, "must be a finite number above 0")
+        check_positive(self, ("d", "negatives", "reg", "reg_row", "reg_shared", "init_scale"))
 
 
 class GatheredKind:
@@ -118,22 +114,13 @@ class GatheredKind:
 
     def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
         """Return the complete hyper-parameters; see `ModelKind`."""
-        types = {field.name: int if field.type == "int" else float for field in fields(GatheredHyperparameters)}
-        values: dict[str, int | float] = {"n_items_0": data.n_items, "n_interactions_0": len(data)}
-        for name, value in given.items():
-            if name not in types:
-                raise UnknownHyperparameter(name)
-            try:
-                values[name] = types[name](str(value))
-            except ValueError:
-                raise InvalidHyperparameter(name, f"must be {types[name].__name__}") from None
-        return asdict(_typed(values))
+        return completed(GatheredHyperparameters, given, {"n_items_0": data.n_items, "n_interactions_0": len(data)})
 
     def initialise(
         self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
     ) -> Parameters:
         """Return normal random rows, and the shared vector where it starts; see `ModelKind`."""
-        h = _typed(hyperparameters)
+        h = typed(GatheredHyperparameters, hyperparameters)
 
         def rows(n: int, width: int) -> Tensor:
             drawn = torch.randn(n, width, dtype=torch.float64, generator=generator)
@@ -144,7 +131,7 @@ class GatheredKind:
 
     def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the objective f over ``data``; see `ModelKind`."""
-        h = _typed(hyperparameters)
+        h = typed(GatheredHyperparameters, hyperparameters)
         drawn = negatives(data, seed=h.negatives_seed, per_positive=h.negatives, n_items_0=h.n_items_0)
         loss = GatheredLoss(self.scorer.score, Terms(data, drawn, device))
         return GatheredObjective(loss, self._l2(data, h, device))
@@ -159,16 +146,8 @@ class GatheredKind:
         return None
 
     def distance(self, before: Parameters, after: Parameters) -> float:
-        """Return ``|X_before - X_after|_F``, beyond `DISTANCE_PAIRS` from evenly spread users; see `ModelKind`.
-
-        The estimate's square is the mean over those users times the number of all.
-        """
-        n_users, n_items = len(before.users), len(before.items)
-        n_asked = min(n_users, max(DISTANCE_PAIRS // max(n_items, 1), 1))
-        total = np.float64(0.0)
-        for row in np.linspace(0, n_users - 1, n_asked).astype(np.int64):
-            total += np.square(self.scores(before, row[None]) - self.scores(after, row[None])).sum()
-        return float(np.sqrt(total * n_users / max(n_asked, 1)))
+        """Return ``|X_before - X_after|_F``, of many pairs an estimate; see `alteraser.score_distance`."""
+        return score_distance(self.scores, before, after)
 
     def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the score of every item for the given users; see `ModelKind`."""
@@ -188,7 +167,3 @@ class GatheredKind:
         centre = self._start(h).to(device)
         shared = torch.full_like(centre, h.reg_shared * h.n_interactions_0 + h.reg_row)
         return L2(scaled(data.by_user), scaled(data.by_item), shared, centre)
-
-
-def _typed(values: Mapping[str, int | float | str]) -> GatheredHyperparameters:
-    return replace(GatheredHyperparameters(), **values)  # type: ignore[arg-type]

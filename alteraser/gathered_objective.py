@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
+from alteraser.block_steps import local_step, moved, rows_moved
 from alteraser.gathered_loss import GatheredLoss
+from alteraser.l2 import L2
 from alteraser.model import LocalStep, NewtonSystem, Parameters, RemovedTerms, Side, Solver
-from alteraser.neural_equations import L2
 
 SMALL = 1e-3
 """Gradients are not measured against less than this, so that a model without data can reach its minimum."""
 
-SHARES = (1.0, 0.5, 0.25, 0.0625)
-"""Of a row's own step, tried one after the other."""
-
 DAMPINGS = (0.0, 0.01, 0.1, 1.0, 10.0)
 """Levenberg's, of the shared vector's step, in means of its block's diagonal."""
-
-UNTOUCHED = 1e-6
-"""Rows whose gradient is below this share of the largest row's did not lose a term."""
 
 
 class GatheredObjective:
@@ -44,6 +37,7 @@ class GatheredObjective:
         self.sides: tuple[Side, ...] = ("users", "items", "shared") if len(l2.shared) else ("users", "items")
         self._loss, self._l2 = loss, l2
         self._prepared: GatheredEquations | None = None
+        self._gradient: Parameters | None = None
 
     def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
         """Return the objective and its gradient; see `Objective`."""
@@ -64,31 +58,23 @@ class GatheredObjective:
         """
         _, gradient = self.value_and_gradient(at)
         equations = GatheredEquations(self._loss, at, gradient, self._l2, None)
-        return self._shared_moved(at, equations) if side == "shared" else self._rows_moved(at, equations, side)
+        if side == "shared":
+            return self._shared_moved(at, equations)
+        step = -equations.solved(side, gradient.users if side == "users" else gradient.items)
+        return rows_moved(at, side, step, lambda trial: self._parts(trial, side))
 
     def prepare(self, at: Parameters) -> None:
-        """Set up the blocks at ``at``, which the solver's first step will take too; see `Objective`."""
-        _, gradient = self.value_and_gradient(at)
-        self._prepared = GatheredEquations(self._loss, at, gradient, self._l2, None)
+        """Compute the gradient and the blocks at ``at``, which the solver's first step takes; see `Objective`."""
+        _, self._gradient = self.value_and_gradient(at)
+        self._prepared = GatheredEquations(self._loss, at, self._gradient, self._l2, None)
 
     def local_step(self, at: Parameters, removed: RemovedTerms) -> LocalStep:
-        """Return one Gauss-Newton step of the rows that lost a term; see `Objective`.
-
-        A deleted item takes negatives of users who never met it along, so that which rows these are is read off the
-        whole gradient. The norms that are returned are those of all blocks, the shared vector included.
-        """
-        nothing = not len(removed.users) and bool((removed.kept_items >= 0).all())
-        _, gradient = self.value_and_gradient(at)
-        known = self._prepared or GatheredEquations(self._loss, at, gradient, self._l2, None)
-        users, items = (_touched(block, nothing) for block in (gradient.users, gradient.items))
-        return LocalStep(
-            user_rows=users,
-            users=-known.solved("users", gradient.users)[users],
-            item_rows=items,
-            items=-known.solved("items", gradient.items)[items],
-            gradient=0.0 if nothing else gradient.norm(),
-            worst_block=0.0 if nothing else gradient.worst_block(),
-        )
+        """Return one Gauss-Newton step of the rows that lost a term, `prepare` having been called; see `Objective`."""
+        if self._prepared is None or self._gradient is None:
+            self.prepare(at)
+            return self.local_step(at, removed)
+        gradient, self._gradient = self._gradient, None
+        return local_step(gradient, removed, self._prepared.solved)
 
     def fit_width(self, at: Parameters) -> Parameters:
         """Return ``at``: the width is a hyper-parameter; see `Objective`."""
@@ -101,18 +87,8 @@ class GatheredObjective:
         self._prepared = None
         return GatheredEquations(self._loss, at, gradient, self._l2, known)
 
-    def _rows_moved(self, at: Parameters, equations: GatheredEquations, side: Side) -> Parameters:
-        gradient = equations.gradient
-        step = -equations.solved(side, gradient.users if side == "users" else gradient.items)
-        before = self._parts(at, side)
-        taken = torch.zeros_like(before)
-        for share in SHARES:
-            lower = self._parts(_moved(at, side, share * step), side) < before
-            taken = torch.where(lower & (taken == 0), share, taken)
-        return _moved(at, side, taken[:, None] * step)
-
     def _shared_moved(self, at: Parameters, equations: GatheredEquations) -> Parameters:
-        candidates = [at, *(_moved(at, "shared", equations.shared_step(damping)) for damping in DAMPINGS)]
+        candidates = [at, *(moved(at, "shared", equations.shared_step(damping)) for damping in DAMPINGS)]
         return min(candidates, key=lambda each: float(self._parts(each, "shared")))
 
     def _parts(self, at: Parameters, side: Side) -> Tensor:
@@ -184,17 +160,3 @@ class GatheredEquations:
         block = self._loss.row_blocks(self._at, side)
         block.diagonal(dim1=1, dim2=2).add_((self._l2.users if side == "users" else self._l2.items)[:, None])
         return block
-
-
-def _moved(at: Parameters, side: Side, step: Tensor) -> Parameters:
-    if side == "shared":
-        return replace(at, shared=at.shared + step)
-    return replace(at, users=at.users + step) if side == "users" else replace(at, items=at.items + step)
-
-
-def _touched(gradient: Tensor, nothing: bool) -> Tensor:
-    norms = gradient.norm(dim=1)
-    touched = (
-        norms > UNTOUCHED * norms.max() if len(norms) and not nothing else torch.zeros_like(norms, dtype=torch.bool)
-    )
-    return torch.nonzero(touched)[:, 0]

@@ -22,7 +22,7 @@ D are the interactions and n_u, n_i their live counts, D_0 those at training, N(
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,18 +30,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alteraser.certificate import Certificate
-from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
+from alteraser.hyperparameters import check_positive, completed, typed
 from alteraser.interactions import Csr, Interactions
+from alteraser.l2 import L2
 from alteraser.model import Hyperparameters, Objective, Parameters
 from alteraser.negatives import negatives
-from alteraser.neural_equations import L2
 from alteraser.neural_objective import NeuralObjective
 from alteraser.rows import Rows
+from alteraser.score_distance import score_distance
 from alteraser.terms import Terms
 from alteraser.tower import Activations, Weights, hidden
-
-DISTANCE_PAIRS = 1 << 22
-"""Scores that are computed to tell the distance of two models: 6 s. MovieLens-100K has 1.6 million, all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +72,7 @@ class NeumfHyperparameters:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("d", "negatives", "reg", "reg_row", "reg_shared", "init_scale"):
-            if not getattr(self, name) > 0 or getattr(self, name) == float("inf"):
-                raise InvalidHyperparameter(name, "must be a finite number above 0")
+        check_positive(self, ("d", "negatives", "reg", "reg_row", "reg_shared", "init_scale"))
 
 
 class Neumf:
@@ -86,22 +82,13 @@ class Neumf:
 
     def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
         """Return the complete hyper-parameters; see `ModelKind`."""
-        types = {field.name: (int if field.type == "int" else float) for field in fields(NeumfHyperparameters)}
-        values: dict[str, int | float] = {"n_items_0": data.n_items, "n_interactions_0": len(data)}
-        for name, value in given.items():
-            if name not in types:
-                raise UnknownHyperparameter(name)
-            try:
-                values[name] = types[name](str(value))
-            except ValueError:
-                raise InvalidHyperparameter(name, f"must be {types[name].__name__}") from None
-        return asdict(_typed(values))
+        return completed(NeumfHyperparameters, given, {"n_items_0": data.n_items, "n_interactions_0": len(data)})
 
     def initialise(
         self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
     ) -> Parameters:
         """Return normal random rows and weights, biases zero; see `ModelKind`."""
-        h = _typed(hyperparameters)
+        h = typed(NeumfHyperparameters, hyperparameters)
 
         def normal(*shape: int, scale: float) -> Tensor:
             return torch.randn(*shape, dtype=torch.float64, generator=generator).mul_(scale)
@@ -115,7 +102,7 @@ class Neumf:
 
     def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the objective f over ``data``; see `ModelKind`."""
-        h = _typed(hyperparameters)
+        h = typed(NeumfHyperparameters, hyperparameters)
         drawn = negatives(data, seed=h.negatives_seed, per_positive=h.negatives, n_items_0=h.n_items_0)
         return NeuralObjective(Terms(data, drawn, device), _l2(data, h, device))
 
@@ -129,16 +116,8 @@ class Neumf:
         return None
 
     def distance(self, before: Parameters, after: Parameters) -> float:
-        """Return ``|X_before - X_after|_F``, beyond `DISTANCE_PAIRS` from evenly spread users; see `ModelKind`.
-
-        The estimate's square is the mean over those users times the number of all.
-        """
-        n_users, n_items = len(before.users), len(before.items)
-        n_asked = min(n_users, max(DISTANCE_PAIRS // max(n_items, 1), 1))
-        total = np.float64(0.0)
-        for row in np.linspace(0, n_users - 1, n_asked).astype(np.int64):
-            total += np.square(self.scores(before, row[None]) - self.scores(after, row[None])).sum()
-        return float(np.sqrt(total * n_users / max(n_asked, 1)))
+        """Return ``|X_before - X_after|_F``, of many pairs an estimate; see `alteraser.score_distance`."""
+        return score_distance(self.scores, before, after)
 
     def scores(self, parameters: Parameters, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return s(u, i) for the given users and every item; see `ModelKind`."""
@@ -149,10 +128,6 @@ class Neumf:
             scores[k] += Activations.of(weights, items.m + users.m[k]).output(weights)
         found: NDArray[np.float64] = scores.numpy()
         return found
-
-
-def _typed(values: Mapping[str, int | float | str]) -> NeumfHyperparameters:
-    return replace(NeumfHyperparameters(), **values)  # type: ignore[arg-type]
 
 
 def _weights_0(d: int, seed: int) -> Tensor:

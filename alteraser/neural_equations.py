@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from alteraser.l2 import L2
 from alteraser.model import Parameters, Side
 from alteraser.network import Network
 from alteraser.rotations import Rotations
@@ -16,41 +17,6 @@ from alteraser.tower import Weights, n_weights
 
 SHARED_SAMPLE = 1 << 15
 """Pairs, evenly spread, that the network's own Gauss-Newton block is estimated from."""
-
-
-@dataclass(frozen=True, slots=True)
-class L2:
-    """The L2 terms, sums of ``l2 / 2 |row|^2`` over rows and of ``l2 / 2 (w - w_0)^2`` over the network's weights.
-
-    Attributes:
-        users: (n_users,) float64.
-        items: (n_items,) float64.
-        shared: (n_weights,) float64.
-        centre: (n_weights,) float64, w_0.
-    """
-
-    users: Tensor
-    items: Tensor
-    shared: Tensor
-    centre: Tensor
-
-    def times(self, direction: Parameters) -> Parameters:
-        """Return the Hessian of the L2 terms times a direction, in its precision."""
-        of_users, of_items = self.users.to(direction.users)[:, None], self.items.to(direction.items)[:, None]
-        shared = self.shared.to(direction.shared) * direction.shared
-        return Parameters(of_users * direction.users, of_items * direction.items, shared)
-
-    def gradient(self, at: Parameters) -> Parameters:
-        """Return the gradient of the L2 terms, in the precision of ``at``."""
-        return self.times(self._off_centre(at))
-
-    def value(self, at: Parameters) -> float:
-        """Return the L2 terms' sum, in float64."""
-        moved, l2 = self._off_centre(at).flat().double(), self.gradient(at).flat().double()
-        return 0.5 * float(moved @ l2)
-
-    def _off_centre(self, at: Parameters) -> Parameters:
-        return replace(at, shared=at.shared - self.centre.to(at.shared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +178,9 @@ class NeuralEquations:
         here = self._shapes.flat().double()
         return float((at.flat() - here).norm() / here.norm().clamp_min(1e-300))
 
-    def block_step(self, side: Side) -> Tensor:
-        """Return one side's block steps: the blocks' inverses times minus the gradient, shaped like the side."""
-        minus_gradient = self._shapes.shaped(self.right_hand_side)
-        rows = {"users": minus_gradient.users, "items": minus_gradient.items, "shared": minus_gradient.shared}
-        return self.blocks.solve(side, rows[side])
+    def solved(self, side: Side, r: Tensor) -> Tensor:
+        """Return the inverse of each of a side's blocks times its row of ``r``, in the shape and type of ``r``."""
+        return self.blocks.solve(side, r.float()).to(r)
 
     def damped_step(self, damping: float) -> Tensor:
         """Return the weights' block step with ``damping`` means of the block's diagonal added to it, (n_weights,)."""

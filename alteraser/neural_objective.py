@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from alteraser.block_steps import local_step, moved, rows_moved
+from alteraser.l2 import L2
 from alteraser.model import LocalStep, NewtonSystem, Parameters, RemovedTerms, Side, Solver, sum_of_squares
 from alteraser.network import Network
-from alteraser.neural_equations import L2, NeuralEquations
+from alteraser.neural_equations import NeuralEquations
 from alteraser.pattern import Pattern
 from alteraser.rows import Rows
 from alteraser.terms import Terms
@@ -21,18 +21,12 @@ LINEAR_BEYOND = 50.0
 SMALL = 1e-3
 """Gradients are not measured against less than this, so that a model without data can reach its minimum, which is 0."""
 
-SHARES = (1.0, 0.5, 0.25, 0.0625)
-"""Of a row's own step, tried one after the other."""
-
 DAMPINGS = (0.01, 0.1, 1.0, 10.0)
 """Levenberg's, of the weights' step, in means of their block's diagonal: far from a minimum the tower is anything but
 linear in its weights, and steps without damping raise f a hundredfold."""
 
 NEARBY = 0.3
 """Equations at an iterate no further away than this share of its norm lend their blocks."""
-
-UNTOUCHED = 1e-6
-"""Rows whose gradient is below this share of the largest row's did not lose a term."""
 
 
 class NeuralObjective:
@@ -51,6 +45,7 @@ class NeuralObjective:
         self.outgrown = False
         self._terms, self._l2 = terms, l2
         self._prepared: NeuralEquations | None = None
+        self._gradient: Parameters | None = None
 
     def value_and_gradient(self, at: Parameters) -> tuple[float, Parameters]:
         """Return f and its gradient, in the precision of ``at``; see `Objective`."""
@@ -91,21 +86,15 @@ class NeuralObjective:
         at = Parameters(at.users.float(), at.items.float(), at.shared.float())
         _, gradient = self.value_and_gradient(at)
         equations = NeuralEquations(self._terms, at, gradient, self._l2, None)
-        moved = self._weights_moved(at, equations) if side == "shared" else self._rows_moved(at, equations, side)
-        return Parameters(moved.users.double(), moved.items.double(), moved.shared.double())
-
-    def _rows_moved(self, at: Parameters, equations: NeuralEquations, side: Side) -> Parameters:
-        step, before = equations.block_step(side), self._parts(at, side)
-        taken = torch.zeros_like(before)
-        for share in SHARES:
-            trial = self._parts(_moved(at, side, share * step), side)
-            taken = torch.where((trial < before) & (taken == 0), share, taken)
-            if taken.all():
-                break
-        return _moved(at, side, taken[:, None] * step)
+        if side == "shared":
+            found = self._weights_moved(at, equations)
+        else:
+            step = -equations.solved(side, gradient.users if side == "users" else gradient.items)
+            found = rows_moved(at, side, step, lambda trial: self._parts(trial, side))
+        return Parameters(found.users.double(), found.items.double(), found.shared.double())
 
     def _weights_moved(self, at: Parameters, equations: NeuralEquations) -> Parameters:
-        candidates = [at, *(_moved(at, "shared", equations.damped_step(damping)) for damping in DAMPINGS)]
+        candidates = [at, *(moved(at, "shared", equations.damped_step(damping)) for damping in DAMPINGS)]
         return min(candidates, key=lambda each: float(self._parts(each, "shared")))
 
     def fit_width(self, at: Parameters) -> Parameters:
@@ -113,30 +102,17 @@ class NeuralObjective:
         return at
 
     def prepare(self, at: Parameters) -> None:
-        """Set up the blocks at ``at``, which the solver's first step will take too; see `Objective`."""
-        _, gradient = self.value_and_gradient(at)
-        self._prepared = NeuralEquations(self._terms, at, gradient, self._l2, None)
+        """Compute the gradient and the blocks at ``at``, which the solver's first step takes; see `Objective`."""
+        _, self._gradient = self.value_and_gradient(at)
+        self._prepared = NeuralEquations(self._terms, at, self._gradient, self._l2, None)
 
     def local_step(self, at: Parameters, removed: RemovedTerms) -> LocalStep:
-        """Return one Gauss-Newton step of the rows that lost a term; see `Objective`.
-
-        A deleted item takes negatives of users who never met it along, so that which rows these are is read off the
-        whole gradient. The norm that is returned is that of all blocks, the network's weights included.
-        """
-        nothing = not len(removed.users) and bool((removed.kept_items >= 0).all())
-        _, gradient = self.value_and_gradient(at)
-        self._prepared = self._prepared or NeuralEquations(self._terms, at, gradient, self._l2, None)
-        users, items = (
-            torch.nonzero(_touched(block) & (not nothing))[:, 0] for block in (gradient.users, gradient.items)
-        )
-        return LocalStep(
-            user_rows=users,
-            users=self._prepared.block_step("users")[users].double(),
-            item_rows=items,
-            items=self._prepared.block_step("items")[items].double(),
-            gradient=0.0 if nothing else gradient.norm(),
-            worst_block=0.0 if nothing else gradient.worst_block(),
-        )
+        """Return one Gauss-Newton step of the rows that lost a term, `prepare` having been called; see `Objective`."""
+        if self._prepared is None or self._gradient is None:
+            self.prepare(at)
+            return self.local_step(at, removed)
+        gradient, self._gradient = self._gradient, None
+        return local_step(gradient, removed, self._prepared.solved)
 
     def linearise(self, at: Parameters, gradient: Parameters, near: NewtonSystem | None) -> NewtonSystem:
         """Return Newton's equations; see `Objective`."""
@@ -162,18 +138,6 @@ class NeuralObjective:
         if side == "users":
             return _row_sums(terms.pattern, losses) + 0.5 * self._l2.users * at.users.square().sum(dim=1)
         return _row_sums(terms.by_item, losses[terms.item_order]) + 0.5 * self._l2.items * at.items.square().sum(dim=1)
-
-
-def _moved(at: Parameters, side: Side, step: Tensor) -> Parameters:
-    if side == "shared":
-        return replace(at, shared=at.shared + step)
-    return replace(at, users=at.users + step) if side == "users" else replace(at, items=at.items + step)
-
-
-def _touched(gradient: Tensor) -> Tensor:
-    norms = gradient.norm(dim=1)
-    largest = norms.max() if len(norms) else norms.sum()
-    return torch.gt(norms, UNTOUCHED * largest)
 
 
 def _row_sums(pattern: Pattern, values: Tensor) -> Tensor:

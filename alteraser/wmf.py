@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ from alteraser import certificate
 from alteraser.certificate import Certificate
 from alteraser.equations import FactorEquations
 from alteraser.equations import Side as EquationsSide
-from alteraser.errors import InvalidHyperparameter, UnknownHyperparameter
+from alteraser.errors import InvalidHyperparameter
+from alteraser.hyperparameters import check_positive, completed, typed
 from alteraser.interactions import Csr, Interactions
 from alteraser.model import (
     Hyperparameters,
@@ -74,9 +75,7 @@ class WmfHyperparameters:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("d", "alpha0", "reg", "init_scale"):
-            if not getattr(self, name) > 0 or getattr(self, name) == float("inf"):
-                raise InvalidHyperparameter(name, "must be a finite number above 0")
+        check_positive(self, ("d", "alpha0", "reg", "init_scale"))
         if self.saturate not in (0, 1):
             raise InvalidHyperparameter("saturate", "must be 0 or 1")
 
@@ -88,22 +87,13 @@ class Wmf:
 
     def hyperparameters(self, given: Mapping[str, object], data: Interactions) -> Hyperparameters:
         """Return the complete hyper-parameters; see `ModelKind`."""
-        types = {field.name: (int if field.type == "int" else float) for field in fields(WmfHyperparameters)}
-        values: dict[str, int | float] = {"n_users_0": data.n_users, "n_items_0": data.n_items}
-        for name, value in given.items():
-            if name not in types:
-                raise UnknownHyperparameter(name)
-            try:
-                values[name] = types[name](str(value))
-            except ValueError:
-                raise InvalidHyperparameter(name, f"must be {types[name].__name__}") from None
-        return asdict(_typed(values))
+        return completed(WmfHyperparameters, given, {"n_users_0": data.n_users, "n_items_0": data.n_items})
 
     def initialise(
         self, data: Interactions, hyperparameters: Hyperparameters, generator: torch.Generator
     ) -> Parameters:
         """Return normal random factors, no wider than the scores can have rank; see `ModelKind`."""
-        h = _typed(hyperparameters)
+        h = typed(WmfHyperparameters, hyperparameters)
         d = max(min(h.d, data.n_users, data.n_items), 1)
         scale = h.init_scale / d**0.5
 
@@ -114,7 +104,7 @@ class Wmf:
 
     def objective(self, data: Interactions, hyperparameters: Hyperparameters, device: torch.device) -> Objective:
         """Return the objective f over ``data``; see `ModelKind`."""
-        return WmfObjective(data, _typed(hyperparameters), device)
+        return WmfObjective(data, typed(WmfHyperparameters, hyperparameters), device)
 
     def certify(
         self, parameters: Parameters, data: Interactions, hyperparameters: Hyperparameters
@@ -133,10 +123,6 @@ class Wmf:
         users = parameters.users.numpy()[rows]  # (B, d)
         scores: NDArray[np.float64] = users @ parameters.items.numpy().T
         return scores
-
-
-def _typed(values: Mapping[str, int | float | str]) -> WmfHyperparameters:
-    return replace(WmfHyperparameters(), **values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

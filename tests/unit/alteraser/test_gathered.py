@@ -13,9 +13,10 @@ from alteraser.errors import InvalidHyperparameter, InvalidScore, UnknownHyperpa
 from alteraser.gathered import GatheredKind, Scorer
 from alteraser.gathered_loss import GatheredLoss, Score
 from alteraser.gathered_objective import GatheredEquations, GatheredObjective
+from alteraser.l2 import L2
 from alteraser.model import Objective, Parameters, Side
 from alteraser.negatives import negatives
-from alteraser.neural_equations import L2, NeuralEquations
+from alteraser.neural_equations import NeuralEquations
 from alteraser.neural_objective import NeuralObjective
 from alteraser.terms import Terms
 from alteraser.train import CPU

@@ -145,7 +145,7 @@ def test_a_distance_is_that_of_the_scores_and_an_estimate_where_there_are_too_ma
     other = random_parameters(DATA, seed=1)
     expected = float((dense_scores(AT) - dense_scores(other)).norm())
     assert Neumf().distance(AT, other) == pytest.approx(expected, rel=1e-12)
-    monkeypatch.setattr("alteraser.neumf.DISTANCE_PAIRS", 7 * DATA.n_items)
+    monkeypatch.setattr("alteraser.score_distance.MOST_PAIRS", 7 * DATA.n_items)
     assert Neumf().distance(AT, other) == pytest.approx(expected, rel=0.5)
 
 
