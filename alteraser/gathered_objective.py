@@ -21,8 +21,8 @@ class GatheredObjective:
     """``loss(users, items, shared) + 1/2 sum l2 |block - centre|^2`` over one set of terms; see `Objective`.
 
     Every derivative is made by torch.func from the score alone, in float64. Derivatives written by hand, as those of
-    `neumf`, share what they have in common, compute in float32 where that is enough, gather only what meets the network,
-    and are several times faster.
+    `neumf`, share what they have in common, compute in float32 where that is enough, gather only what meets
+    the network, and are several times faster.
 
     Args:
         loss: Over the positives and their negatives.
