@@ -108,8 +108,9 @@ def awaits_certificate() -> ColumnElement[bool]:
 
 def _give_none(session: Session, which: ColumnElement[bool], reason: str) -> list[UUID]:
     """Record why these runs will have no certificate, where they await one; returns which did."""
+    oldest_first = select(Run.id).where(awaits_certificate(), which).order_by(Run.ended_at, Run.id).with_for_update()
     settled = session.scalars(
-        update(Run).where(awaits_certificate(), which).values(uncertified=reason).returning(Run.id)
+        update(Run).where(Run.id.in_(oldest_first)).values(uncertified=reason).returning(Run.id)
     ).all()
     for run_id in settled:
         enter(session, "child_uncertified", run=run_id)

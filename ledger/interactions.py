@@ -99,7 +99,12 @@ def holds_any(session: Session, deletions: Deletions) -> bool:
 
 
 def delete_rows(session: Session, deletions: Deletions) -> int:
-    """Delete every stored interaction the deletions name; returns how many there were."""
+    """Delete every stored interaction the deletions name; returns how many there were.
+
+    One transaction deletes at a time: two that delete the same rows, one by user and one by item, would else wait
+    for each other.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("alteraser.interactions.delete"))))
     deleted = [session.execute(delete(Interaction).where(names)) for names in _named(deletions)]
     return sum(result.rowcount for result in deleted)  # type: ignore[attr-defined]
 

@@ -177,7 +177,6 @@ def cancel(session: Session, tenant: str, request_id: UUID) -> None:
         RequestNotFound: The tenant has no such request.
         NotCancellable: Work on it has begun, or it has ended.
     """
-    session.execute(select(RequestModel).where(RequestModel.request_id == request_id).with_for_update()).all()
     state = session.scalar(select(DeletionRequest.state).where(_is(tenant, request_id)).with_for_update())
     if state is None:
         raise RequestNotFound(request_id)

@@ -26,7 +26,7 @@ from ledger.journal import Book, Facts, Floors, Journal
 from ledger.log import salts
 from ledger.log.entries import enter
 from ledger.pseudonym import Pseudonyms
-from ledger.states import settle
+from ledger.states import lock_in_order, settle
 from ledger.tables import Clock, DeletionRequest, Erasure, Interaction, Model
 
 
@@ -184,6 +184,7 @@ def reapply(session: Session, found: Divergence, journal: Journal, pseudonyms: P
     The journal is told before the commit: should that fail, the next look does it again.
     """
     book = journal.read()
+    lock_in_order(session, found.uncancelled)
     session.execute(update(Clock).where(Clock.value < book.highest).values(value=book.highest))
     through = clock.tick(session)
     missing = _still_missing(session, found.missing)

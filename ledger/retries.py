@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Double, Row, cast, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from ledger.among import among
@@ -19,26 +20,41 @@ FIRST_PAUSE_S = 2
 LONGEST_PAUSE_S = 3600
 MOST_DOUBLINGS = 12
 
+SilentRun: TypeAlias = Row[UUID, str]
 
-def expire(session: Session, model: str | None = None) -> list[UUID]:
-    """End the live runs whose lease ran out, of one model or of all, and give their requests back.
 
-    The first retry comes at once and takes them all; after that, in case one of them kills its worker, they are
-    divided, and one that was alone rests for twice as long each time.
-    """
+def expire(session: Session) -> list[UUID]:
+    """End every live run whose lease ran out, and give the requests back; returns the runs."""
+    silent = end_silent(session)
+    lock_in_order(session, _taken_by(session, [run.id for run in silent]))
+    give_back_silent(session, silent)
+    return [run.id for run in silent]
+
+
+def end_silent(session: Session, model: str | None = None) -> Sequence[SilentRun]:
+    """End the live runs whose lease ran out, of one model or of all. Their requests are still to be given back."""
     dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
     if model is not None:
         dead = dead.where(Run.model == model)
-    expired = session.execute(
+    silent = session.execute(
         update(Run)
         .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
         .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
         .returning(Run.id, Run.model)
     ).all()
-    for run in expired:
+    for run in silent:
         enter(session, "run_expired", run=run.id)
-        _return_to_pending(session, run.model, _release(session, [run.id]))
-    return [run.id for run in expired]
+    return silent
+
+
+def give_back_silent(session: Session, silent: Sequence[SilentRun]) -> None:
+    """Give back what runs that fell silent had. The requests are locked.
+
+    The first retry comes at once and takes them all; after that, in case one of them kills its worker, they are
+    divided, and one that was alone rests for twice as long each time.
+    """
+    for run in silent:
+        _return_to_pending(session, run.model, _release(session, run.id))
 
 
 def give_back_failed(session: Session, run_id: UUID, model: str, reason: str, *, suspect: bool) -> None:
@@ -52,8 +68,8 @@ def give_back_failed(session: Session, run_id: UUID, model: str, reason: str, *,
         suspect: Whether one of its requests may be the cause. They are divided then and tried again at once, down
             to one alone; else, and for that one, the pause doubles each time.
     """
-    request_ids = _release(session, [run_id])
-    lock_in_order(session, request_ids)
+    lock_in_order(session, _taken_by(session, [run_id]))
+    request_ids = _release(session, run_id)
     pause = _none() if suspect and divide(session, model, request_ids) else _pause(0)
     session.execute(
         update(DeletionRequest)
@@ -64,7 +80,6 @@ def give_back_failed(session: Session, run_id: UUID, model: str, reason: str, *,
 
 def _return_to_pending(session: Session, model: str, request_ids: Sequence[UUID]) -> None:
     """Give back what an expired run had."""
-    lock_in_order(session, request_ids)
     attempts = select(func.min(DeletionRequest.attempts)).where(among(DeletionRequest.id, request_ids))
     is_repeated = (session.scalar(attempts) or 0) > 1
     pause = _none() if is_repeated and divide(session, model, request_ids) else _pause(FIRST_PAUSE_S)
@@ -75,11 +90,17 @@ def _return_to_pending(session: Session, model: str, request_ids: Sequence[UUID]
     )
 
 
-def _release(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Take the requests from the runs; returns which they are."""
+def _taken_by(session: Session, run_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """The requests that the runs have taken and not published."""
+    taken = select(RequestModel.request_id).where(among(RequestModel.run_id, run_ids), RequestModel.state == "leased")
+    return session.scalars(taken).all()
+
+
+def _release(session: Session, run_id: UUID) -> Sequence[UUID]:
+    """Take the requests from the run; returns which they are."""
     return session.scalars(
         update(RequestModel)
-        .where(among(RequestModel.run_id, run_ids), RequestModel.state == "leased")
+        .where(RequestModel.run_id == run_id, RequestModel.state == "leased")
         .values(state="pending", run_id=None)
         .returning(RequestModel.request_id)
     ).all()

@@ -21,7 +21,7 @@ from ledger.deletions import combined
 from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
 from ledger.finite import finite
 from ledger.log.entries import enter
-from ledger.retries import expire, give_back_failed
+from ledger.retries import end_silent, give_back_failed, give_back_silent
 from ledger.shares import first_due
 from ledger.states import due_since, is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
@@ -90,10 +90,12 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     pointer = lock_pointer(session, model)
     if pointer is None or (pointer.current is None and purpose == "unlearn"):
         return None
-    expire(session, model)
+    silent = end_silent(session, model)
     if _has_live_run(session, model):
         return None
-    due = _still_open(session, _due(session, model))
+    owed = _lock_owed(session, model)
+    give_back_silent(session, silent)
+    due = _due(session, model, owed)
     if purpose == "unlearn":
         due = first_due(due)
     if not due and purpose == "unlearn":
@@ -163,6 +165,7 @@ def publish(session: Session, lease: Lease, child: PublishedSnapshot, report: di
     version = pointer.version + 1
     _supersede(session, lease, child, version)
     _point(session, lease.model, child, version)
+    lock_in_order(session, lease.request_ids)
     interactions.delete_rows(session, lease.deletions)
     _satisfy(session, lease, child, version)
     described = {**finite(report), "parameters_digest": _digest(child.hyperparameters)}
@@ -206,8 +209,20 @@ def _has_live_run(session: Session, model: str) -> bool:
     return session.scalar(live) is not None
 
 
-def _due(session: Session, model: str) -> Sequence[DueRequest]:
-    """Lock what the model owes and whose pause is over, oldest first, past what a cancellation holds."""
+def _lock_owed(session: Session, model: str) -> Sequence[UUID]:
+    """Lock every request that the model has not published; whoever is cancelling one is waited for."""
+    owed = (
+        select(RequestModel.request_id)
+        .join(DeletionRequest, DeletionRequest.id == RequestModel.request_id)
+        .where(RequestModel.model == model, RequestModel.state != "published", DeletionRequest.state.in_(OPEN_STATES))
+    )
+    request_ids = session.scalars(owed).all()
+    lock_in_order(session, request_ids)
+    return request_ids
+
+
+def _due(session: Session, model: str, owed: Sequence[UUID]) -> Sequence[DueRequest]:
+    """Which of the locked requests no run has and whose pause is over, oldest first."""
     return session.execute(
         select(
             DeletionRequest.id,
@@ -218,21 +233,9 @@ def _due(session: Session, model: str) -> Sequence[DueRequest]:
             due_since().label("due_since"),
         )
         .join(RequestModel, RequestModel.request_id == DeletionRequest.id)
-        .where(RequestModel.model == model, RequestModel.state == "pending", is_due())
+        .where(among(DeletionRequest.id, owed), RequestModel.model == model, RequestModel.state == "pending", is_due())
         .order_by(DeletionRequest.sequence)
-        .with_for_update(of=RequestModel, skip_locked=True)
     ).all()
-
-
-def _still_open(session: Session, due: Sequence[DueRequest]) -> Sequence[DueRequest]:
-    """Those that were not cancelled between being read and being locked; they stay locked."""
-    request_ids = [request.id for request in due]
-    lock_in_order(session, request_ids)
-    still_open = select(DeletionRequest.id).where(
-        among(DeletionRequest.id, request_ids), DeletionRequest.state.in_(OPEN_STATES)
-    )
-    kept = set(session.scalars(still_open))
-    return [request for request in due if request.id in kept]
 
 
 def _begin(session: Session, pointer: Model, owner: str, lease_s: float, purpose: Purpose) -> UUID | None:

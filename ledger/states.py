@@ -43,7 +43,11 @@ def resumed_state() -> ColumnElement[str]:
 
 
 def lock_in_order(session: Session, request_ids: Sequence[UUID]) -> None:
-    """Lock the requests oldest first, as everyone does who locks several: so nobody waits in a circle."""
+    """Lock the requests, all that the transaction will change in one call, oldest first: so nobody waits in a circle.
+
+    Locks are taken in this order everywhere: the model's pointer, its run, requests, the clock, the log's head. What
+    a request asks of each model (`RequestModel`) is changed only under the request's lock.
+    """
     oldest_first = select(DeletionRequest.id).order_by(DeletionRequest.sequence).with_for_update()
     session.execute(oldest_first.where(among(DeletionRequest.id, request_ids))).all()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from ledger import interactions, retries
@@ -13,7 +13,7 @@ from ledger.among import among
 from ledger.deletions import combined
 from ledger.log.entries import enter
 from ledger.replicas import mark_suppressed
-from ledger.states import is_due, is_overdue, resumed_state, settle
+from ledger.states import is_due, is_overdue, lock_in_order, resumed_state, settle
 from ledger.tables import DeletionRequest, Model, RequestModel, Run
 
 
@@ -63,13 +63,12 @@ def settle_untrained(session: Session) -> Sequence[UUID]:
     locked = session.scalars(unpublished.with_for_update(key_share=True)).all()
     training = session.scalars(select(Run.model).where(Run.model.in_(locked), Run.state == "live")).all()
     empty = set(locked) - set(training)
-    released = session.scalars(
-        update(RequestModel)
-        .where(RequestModel.model.in_(empty), RequestModel.state == "pending")
-        .values(state="published")
-        .returning(RequestModel.request_id)
-    ).all()
-    settled = settle(session, released)
+    asked = and_(RequestModel.model.in_(empty), RequestModel.state == "pending")
+    request_ids = session.scalars(select(RequestModel.request_id).where(asked)).all()
+    lock_in_order(session, request_ids)
+    released = update(RequestModel).where(asked, among(RequestModel.request_id, request_ids))
+    session.execute(released.values(state="published"))
+    settled = settle(session, request_ids)
     _forget(session, settled)
     return settled
 
