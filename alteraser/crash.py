@@ -38,6 +38,8 @@ POINTS = (
     "destroy.removed",
     "receipt.inside",
     "receipt.issued",
+    "callback.sending",
+    "callback.sent",
     "discard.before",
     "expire.committed",
 )

@@ -16,23 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alteraser.coupling import RANK, STEPS, WIDTH, leading_triplets
+from alteraser.coupling import Coupling, Curvature
 from alteraser.model import Parameters
 from alteraser.outside import OutsideGradient
 from alteraser.rotations import Rotations
 from alteraser.subproblems import Subproblems, TypicalInverse
-
-NEARLY_SINGULAR = 0.99
-"""The coupling is scaled down until it stays below this share of what would make the preconditioner singular,"""
-
-STEP_DOWN = 0.97
-"""by this factor at a time."""
-
-DEPENDENT = 1e-6
-"""Added to Gram matrices of nearly orthonormal vectors, should they not be."""
-
-GROUPS = 12
-"""Groups of latent dimensions that share one coupling; within a group the data's curvature is averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ class FactorEquations:
         self._errors_by_item = self._errors[item_order]
         self._rotations = Rotations(self._P, self._Q)
         self._preconditioner: Preconditioner = near._preconditioner if near else self._precondition_by(users, items)
-        self.outside_norm = self._preconditioner.outside_norm
+        self.outside_norm = self._preconditioner.coupling.outside_norm
         self.right_hand_side = self._flat(-users.gradient.float(), -items.gradient.float())
 
     def multiply(self, v: Tensor) -> Tensor:
@@ -123,119 +111,46 @@ class FactorEquations:
         )
 
     def _precondition_by(self, users: Side, items: Side) -> Preconditioner:
-        outside = self.outside()
-        n_weak = (self._P.shape[1] + 1) // 2
-        n_weak -= n_weak % GROUPS if n_weak > GROUPS else 0  # groups of one size
-        weakest = outside.latent[:, :n_weak]  # (d, L)
-        W = leading_triplets(outside, len(self._Q), self._Q, rank=RANK, width=WIDTH, steps=STEPS)
-        # on the weakest part of the range G~ is -U V^T, singular values 1, and the data adds as little there
-        values = torch.cat([W.values, W.values.new_ones(n_weak)])
+        outside, l2 = self.outside(), (self._l2_u[:, 0], self._l2_i[:, 0])
+        curvatures = (_curvature(users.subproblems, self._Q), _curvature(items.subproblems, self._P))
         return Preconditioner(
-            _Rows(users.subproblems, items.factors, self._Q, _beside(W.users, outside.U[:, :n_weak]), weakest),
-            _Rows(items.subproblems, users.factors, self._P, _beside(W.items, -outside.V[:, :n_weak]), weakest),
-            values,
-            weakest,
-            outside_norm=float(W.values[0]) if len(W.values) else 0.0,
+            users.subproblems.typical(items.factors),
+            items.subproblems.typical(users.factors),
+            Coupling.of(outside, l2, curvatures),
         )
 
 
-def _beside(left: Tensor, right: Tensor) -> Tensor:
-    return torch.cat([left, right], dim=1)
-
-
-class _Rows:
-    """One side of the preconditioner.
-
-    Args:
-        subproblems: The side's sub-problems.
-        other: (n_columns, d) float64, the other side's factors.
-        other_single: The same in float32.
-        triplets: (n, r) the side's singular vectors.
-        weakest: (d, L) the latent dimensions that are coupled, in `GROUPS` groups of alike ones.
-
-    Attributes:
-        typical: The inverses of the side's typical sub-problems.
-        triplets: As given.
-        weights: (n, G) R^-1/2 Lambda^-1 for each group of latent dimensions.
-        grams: (G, r, r) float64, A^T Lambda^-1 A.
-    """
-
-    def __init__(
-        self, subproblems: Subproblems, other: Tensor, other_single: Tensor, triplets: Tensor, weakest: Tensor
-    ) -> None:
-        self.typical: TypicalInverse = subproblems.typical(other)
-        self.triplets = triplets
-        size = _group_size(weakest)
-        squares = (other_single @ weakest).square().reshape(len(other), weakest.shape[1] // size, size).mean(dim=2)
-        l2 = subproblems.l2.float()[:, None]
-        curvature = subproblems.pattern.counted_sum(squares) + subproblems.alpha0 * squares.sum(dim=0) + l2  # (n, G)
-        self.weights = l2.sqrt() / curvature
-        scaled = l2 / curvature
-        self.grams = torch.stack([triplets.T @ (triplets * column[:, None]) for column in scaled.T]).double()
-
-    def pull(self, vectors: Tensor, weakest: Tensor) -> Tensor:
-        """Return what the vectors (n, d) come to along the triplets, (r, L)."""
-        found: Tensor = self.triplets.T @ ((vectors @ weakest) * self._by_dimension(weakest))
-        return found
-
-    def push(self, along: Tensor, weakest: Tensor) -> Tensor:
-        """Return the vectors (n, d) that ``along`` (r, L) comes to."""
-        found: Tensor = ((self.triplets @ along) * self._by_dimension(weakest)) @ weakest.T
-        return found
-
-    def _by_dimension(self, weakest: Tensor) -> Tensor:
-        return self.weights.repeat_interleave(_group_size(weakest), dim=1)
-
-
+@dataclass(frozen=True, slots=True)
 class Preconditioner:
     """Nearly the inverse of the Hessian: typical sub-problems, coupled through a few directions.
 
-    For each group of the weakest latent dimensions [Lambda_u, A S B^T; B S A^T, Lambda_i] is inverted by Woodbury's
-    identity, with the triplets (A, S, B) of the coupling; what that adds to the sub-problems' inverses is added here.
+    Attributes:
+        users: The inverses of the users' typical sub-problems.
+        items: Of the items'.
+        coupling: What is added to them.
     """
 
-    def __init__(self, users: _Rows, items: _Rows, values: Tensor, weakest: Tensor, outside_norm: float) -> None:
-        self._users, self._items, self._weakest = users, items, weakest
-        self.outside_norm = outside_norm
-        self._corrections = _corrections(users.grams, items.grams, values.double())  # (G, 2 r, 2 r)
+    users: TypicalInverse
+    items: TypicalInverse
+    coupling: Coupling
 
     def times(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return the inverse times a vector's two sides, ((n_users, d), (n_items, d))."""
-        u, i, weakest = self._users, self._items, self._weakest
-        pulls = torch.cat([u.pull(users, weakest), i.pull(items, weakest)])  # (2 r, L)
-        grouped = pulls.T.reshape(len(self._corrections), -1, len(pulls))  # (G, L / G, 2 r)
-        along = (grouped @ self._corrections).flatten(0, 1).T  # the corrections are symmetric
-        r = u.triplets.shape[1]
-        return (
-            u.typical.times(users) + u.push(along[:r], weakest),
-            i.typical.times(items) + i.push(along[r:], weakest),
-        )
+        of_users, of_items = self.coupling.added(users, items)
+        return self.users.times(users) + of_users, self.items.times(items) + of_items
 
 
-def _group_size(weakest: Tensor) -> int:
-    return max(weakest.shape[1] // GROUPS, 1)
-
-
-def _corrections(T: Tensor, C: Tensor, values: Tensor) -> Tensor:
-    """Return ``-([T, S^-1; S^-1, C])^-1``, (G, 2 r, 2 r) float32, with S scaled so that all stays positive.
-
-    By Cholesky factorisations of r x r matrices: batched LU of torch 2.13 fails on two threads.
+def _curvature(subproblems: Subproblems, other: Tensor) -> Curvature:
+    """Return the curvature of a side's rows; see `alteraser.coupling`.
 
     Args:
-        T: (G, r, r) A^T Lambda_u^-1 A, float64.
-        C: (G, r, r) B^T Lambda_i^-1 B, float64.
-        values: (r,) S.
+        subproblems: The side's.
+        other: (n_columns, d) float32, the other side's factors.
     """
-    eye = torch.eye(len(values), dtype=T.dtype, device=T.device)
-    C = C + DEPENDENT * eye
-    half = values[:, None] * torch.linalg.cholesky(C)  # S C S = half half^T
-    pull = half.mT @ T @ half  # below 1 where the system is positive
-    scale = T.new_ones(len(T), 1, 1)  # of S^2
-    while len(values) and (bad := torch.linalg.cholesky_ex(NEARLY_SINGULAR * eye - scale * pull).info > 0).any():
-        scale[bad] *= STEP_DOWN
-    users = scale * half @ torch.cholesky_inverse(torch.linalg.cholesky(eye - scale * pull)) @ half.mT
-    inverse_C = torch.cholesky_inverse(torch.linalg.cholesky(C))
-    through = inverse_C / values / scale.sqrt()  # C^-1 S^-1
-    cross = -through @ users  # (G, r, r): items from users
-    items = -inverse_C - cross @ through.mT
-    return torch.cat([torch.cat([users, cross.mT], dim=2), torch.cat([cross, items], dim=2)], dim=1).float()
+
+    def along(directions: Tensor) -> Tensor:
+        squares = (other @ directions.flatten(1)).square().reshape(len(other), *directions.shape[1:]).mean(dim=2)
+        of_pairs = subproblems.pattern.counted_sum(squares) + subproblems.alpha0 * squares.sum(dim=0)
+        return of_pairs + subproblems.l2.float()[:, None]
+
+    return along

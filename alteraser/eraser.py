@@ -23,11 +23,10 @@ from torch import Tensor
 from alteraser.deletions import Deletions
 from alteraser.interactions import Interactions, rows_in
 from alteraser.kinds import kind as kind_of
-from alteraser.minimise import refine
 from alteraser.model import LocalStep, Objective, Parameters, Progress, RemovedTerms, Watch, silent
 from alteraser.report import PredictedCost, Removed, Report, report_on
 from alteraser.snapshot import Snapshot
-from alteraser.solve import Stationary
+from alteraser.solve import Stationary, newton
 from alteraser.stopwatch import Stopwatch
 from alteraser.train import CPU, SWEEPS, alternate, solve
 from alteraser.train import TOLERANCE as TRAINING_TOLERANCE
@@ -36,11 +35,11 @@ TOLERANCE = 1e-2
 """Relative to the gradient the deletion left at the warm start. Calibrated for `wmf` in `benchmarks.calibration`."""
 
 
-FITS_WIDTH_BELOW = 1e-3
-"""At tolerances below this the width is fitted again whatever the equations say: forgetting can make a dimension
-useless, and such a dimension holds about this share of what the deletion moved. One more that is of use shows in the
-equations and is added at every tolerance: no gradient tells that it is missing, and over many deletions what it would
-hold grows."""
+AUDITS_BELOW = 1e-3
+"""At tolerances below this the width is fitted again whatever the equations say, and saddles are looked for in random
+directions. Forgetting can make a dimension useless, and such a dimension holds about this share of what the deletion
+moved; one more that is of use shows in the equations and is added at every tolerance: no gradient tells that it is
+missing, and over many deletions what it would hold grows. Negative curvature that steps meet is heeded at any."""
 
 COST_OF_OUTER, COST_OF_SWEEP = 8.0, 8.0
 """Of setting up Newton's equations and of a sweep, in products with the Hessian."""
@@ -97,7 +96,7 @@ def unlearn(
     left = local_step(forgetting, watch)
     clock.end("local")
     target, scale = _target(forgetting, forgetting.warm, left, tolerance), left.gradient or 1.0
-    found = _solved(forgetting, target, scale, watch, fits_width=tolerance < FITS_WIDTH_BELOW)
+    found = _solved(forgetting, target, scale, watch, audits=tolerance < AUDITS_BELOW)
     clock.end("newton")
     return _child(forgetting, found, left, "alteraser", tolerance, watermark, parent_digest, clock)
 
@@ -124,15 +123,15 @@ def retrain(
     return _retrained(forgetting, seed, tolerance, watermark, parent_digest, clock, watch)
 
 
-def _solved(forgetting: Forgetting, target: float, scale: float, watch: Watch, *, fits_width: bool) -> Stationary:
+def _solved(forgetting: Forgetting, target: float, scale: float, watch: Watch, *, audits: bool) -> Stationary:
     """Solve from the warm start; with the width fitted where asked to or where the equations showed it too small."""
     objective, start = forgetting.objective, forgetting.warm
-    if not fits_width:
-        found = refine(objective, start, target=target, scale=scale, watch=watch)
+    if not audits:
+        found = newton(objective, start, target=target, scale=scale, watch=watch)
         if not objective.outgrown:
             return found
         start = found.parameters
-    return solve(objective, start, target=target, scale=scale, coarse=scale, watch=watch)
+    return solve(objective, start, target=target, scale=scale, coarse=scale, watch=watch, solver=newton)
 
 
 def _retrained(

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from alteraser.lbfgs import descend
 from alteraser.model import Objective, Parameters, Watch
 from alteraser.saddles import past_saddles
 from alteraser.solve import Stationary, newton
+
+
+class Minimiser(Protocol):
+    """What goes down from a start until the gradient is small enough: `minimise`, `newton`, `descend`."""
+
+    def __call__(
+        self, objective: Objective, start: Parameters, /, *, target: float, scale: float, watch: Watch
+    ) -> Stationary:
+        """Return where it ends; raise `NotConverged` where it does not."""
 
 
 def minimise(objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch) -> Stationary:
@@ -16,7 +27,7 @@ def minimise(objective: Objective, start: Parameters, *, target: float, scale: f
     Raises:
         NotConverged: The bound was not reached.
     """
-    solver = newton if objective.solver == "newton" else descend
+    solver: Minimiser = newton if objective.solver == "newton" else descend
     return solver(objective, start, target=target, scale=scale, watch=watch)
 
 

@@ -1,71 +1,112 @@
-"""Newton's equations of `neumf`: exact Hessian products, and Gauss-Newton blocks to precondition them."""
+"""Newton's equations of `neumf`: exact Hessian products, and an inverse that is nearly right.
+
+The preconditioner has the parts of `alteraser.equations`: Gauss-Newton blocks of every row and of the network's
+weights, the coupling of the factors outside their range, and a projection that takes rotations out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from alteraser.coupling import Coupling, Curvature
 from alteraser.l2 import L2
 from alteraser.model import Parameters, Side
 from alteraser.network import Network
+from alteraser.outside import OutsideGradient
 from alteraser.rotations import Rotations
 from alteraser.rows import Rows
 from alteraser.terms import Chunk, Terms
-from alteraser.tower import Weights, n_weights
+from alteraser.tower import Linearised, Weights, n_weights
 
 SHARED_SAMPLE = 1 << 15
 """Pairs, evenly spread, that the network's own Gauss-Newton block is estimated from."""
 
+KEPT_CHUNKS = 64
+"""Chunks of pairs whose linearised network is kept from one product to the next, which then takes half as long. Of
+16 dimensions that is 10 MB a chunk, 700 MB in all; the others' is computed at every product."""
 
-@dataclass(frozen=True, slots=True)
+
 class Blocks:
-    """Cholesky factors of the Gauss-Newton blocks at one iterate, made when they are first asked for.
+    """What preconditions at one iterate, made when it is first asked for: sub-problems, and their coupling.
 
-    Given all else, the loss is convex in a row's scores, and these are its second derivatives with the network taken
-    to be linear in the block: positive definite where the Hessian's own blocks need not be. Memory: 4 (2 d + 1)^2
-    bytes a row.
+    Given all else, the loss is convex in a row's scores, and the Gauss-Newton blocks are its second derivatives with
+    the network taken to be linear in the block: positive definite where the Hessian's own blocks need not be. Memory:
+    4 (2 d + 1)^2 bytes a row.
 
-    Attributes:
+    Args:
         terms: What is summed over.
         network: The iterate, float32.
-        curvature: (n,) the loss's second derivative by each term's output, by user.
+        errors: (n,) the loss's derivative by each term's output, by user.
+        curvature: (n,) its second derivative.
         l2: The L2 weights.
     """
 
-    terms: Terms
-    network: Network
-    curvature: Tensor
-    l2: L2
-    _made: dict[Side, Tensor] = field(default_factory=dict)
+    def __init__(self, terms: Terms, network: Network, errors: Tensor, curvature: Tensor, l2: L2) -> None:
+        self._terms, self._network = terms, network
+        self._errors, self._curvature = errors, curvature
+        self._l2 = l2
+        self._factors: dict[Side, Tensor] = {}
 
     def solve(self, side: Side, r: Tensor) -> Tensor:
         """Return the inverse of each of a side's blocks times its row of ``r`` (n_rows, width), or times ``r`` (n,)."""
-        if side not in self._made:
-            self._made[side] = self._factor(side)
-        solved: Tensor = torch.cholesky_solve(r[..., None], self._made[side])[..., 0]
+        solved: Tensor = torch.cholesky_solve(r[..., None], self._factor(side))[..., 0]
         return solved
 
+    @cached_property
+    def coupling(self) -> Coupling:
+        """How the factors of users and items pull at each other; see `alteraser.coupling`."""
+        terms, network = self._terms, self._network
+        l2 = self._l2.users.float(), self._l2.items.float()
+        outside = OutsideGradient(
+            terms.pattern,
+            terms.by_item,
+            self._errors,
+            self._errors[terms.item_order],
+            network.users.p,
+            network.items.p,
+            (l2[0].sqrt()[:, None], l2[1].sqrt()[:, None]),
+            alpha0=0.0,
+        )
+        return Coupling.of(outside, l2, (_curvature(self._factor("users")), _curvature(self._factor("items"))))
+
     def _factor(self, side: Side) -> Tensor:
+        """Return the Cholesky factors of a side's blocks."""
+        if side not in self._factors:
+            self._factors[side] = torch.linalg.cholesky(self._block(side))
+        return self._factors[side]
+
+    def _block(self, side: Side) -> Tensor:
         if side == "users":
-            block = row_blocks(self.terms.chunks, self.network, self.curvature)
-            l2 = self.l2.users
+            block = row_blocks(self._terms.chunks, self._network, self._curvature)
+            l2 = self._l2.users
         elif side == "items":
-            curvature = self.curvature[self.terms.item_order]
-            block = row_blocks(self.terms.chunks_by_item, self.network.transposed(), curvature)
-            l2 = self.l2.items
+            curvature = self._curvature[self._terms.item_order]
+            block = row_blocks(self._terms.chunks_by_item, self._network.transposed(), curvature)
+            l2 = self._l2.items
         else:
-            block = weights_block(self.terms, self.network, self.curvature)
-            block.diagonal().add_(self.l2.shared)
-            return _cholesky(block)
+            block = weights_block(self._terms, self._network, self._curvature)
+            block.diagonal().add_(self._l2.shared)
+            return block
         block.diagonal(dim1=1, dim2=2).add_(l2.float()[:, None])
-        return _cholesky(block)
+        return block
 
 
-def _cholesky(block: Tensor) -> Tensor:
-    lower: Tensor = torch.linalg.cholesky(block)
-    return lower
+def _curvature(factors: Tensor) -> Curvature:
+    """Return the curvature of a side's rows along directions of the factors; see `alteraser.coupling`.
+
+    Args:
+        factors: (n, width, width) Cholesky factors of the rows' blocks.
+    """
+
+    def along(directions: Tensor) -> Tensor:
+        of_factors = factors[:, : len(directions)]  # (n, d, width)
+        squares = (directions.flatten(1).T @ of_factors).square().sum(dim=2)  # (n, G k)
+        return squares.reshape(len(squares), *directions.shape[1:]).mean(dim=2)
+
+    return along
 
 
 def row_blocks(chunks: list[Chunk], network: Network, curvature: Tensor) -> Tensor:
@@ -123,10 +164,11 @@ class NeuralEquations:
         share = torch.sigmoid(self._network.outputs(terms))
         self._errors = terms.counts * share - terms.positives
         self._curvature = terms.counts * share * (1 - share)
-        own = Blocks(terms, self._network, self._curvature, l2)
+        own = Blocks(terms, self._network, self._errors, self._curvature, l2)
         self.blocks: Blocks = near.blocks if near else own
         self._rotations = Rotations(self._network.users.p, self._network.items.p)
         self._shapes = at
+        self._kept: list[Linearised] = []
         self.right_hand_side = -gradient.flat().float()
 
     def multiply(self, v: Tensor) -> Tensor:
@@ -143,12 +185,10 @@ class NeuralEquations:
         of_shared = l2.shared
         du_m, di_m = dU.m.contiguous(), dV.m.contiguous()
         for k, chunk in enumerate(terms.chunks):
-            at = network.of_chunk(chunk)
             dx = du_m.index_select(0, chunk.own).add_(di_m.index_select(0, chunk.other))
-            tangent = at.tangent(network.weights, dx, along)
-            ds = tangent.output(at, network.weights, along)
-            part = dr[chunk.pairs].add_(ds).mul_(self._curvature[chunk.pairs])
-            of_x, of_weights = tangent.gradient(at, network.weights, along, self._errors[chunk.pairs], part)
+            tangent = self._linearised(chunk, k).along(dx, along)
+            part = dr[chunk.pairs].add_(tangent.output()).mul_(self._curvature[chunk.pairs])
+            of_x, of_weights = tangent.gradient(part)
             terms.add(of_user_m, of_item_m, of_x, k)
             of_shared = of_shared + of_weights.flat()
         r, order = self._errors, terms.item_order
@@ -159,15 +199,24 @@ class NeuralEquations:
         users, items = Rows.assembled(of_users, of_user_m) + l2.users, Rows.assembled(of_items, of_item_m) + l2.items
         return Parameters(users, items, of_shared).flat()
 
+    def _linearised(self, chunk: Chunk, k: int) -> Linearised:
+        """Return the network linearised at a chunk's pairs, of chunk number k; the first ones are kept."""
+        if k < len(self._kept):
+            return self._kept[k]
+        made = self._network.of_chunk(chunk).linearised(self._network.weights, self._errors[chunk.pairs])
+        if k < KEPT_CHUNKS:
+            self._kept.append(made)
+        return made
+
     def precondition(self, r: Tensor) -> Tensor:
-        """Return the blocks' inverses times ``r``, joint rotations of the factors taken out; see `NewtonSystem`."""
+        """Return nearly the inverse of H times ``r``, joint rotations of the factors taken out; see `NewtonSystem`."""
         turned = self._without_rotations(self._shapes.shaped(r))
-        solved = Parameters(
-            self.blocks.solve("users", turned.users),
-            self.blocks.solve("items", turned.items),
-            self.blocks.solve("shared", turned.shared),
-        )
-        return self._without_rotations(solved).flat()
+        users, items = self.blocks.solve("users", turned.users), self.blocks.solve("items", turned.items)
+        d = self._network.users.d
+        of_P, of_Q = self.blocks.coupling.added(turned.users[:, :d], turned.items[:, :d])
+        users[:, :d] += of_P
+        items[:, :d] += of_Q
+        return self._without_rotations(Parameters(users, items, self.blocks.solve("shared", turned.shared))).flat()
 
     def expand(self, v: Tensor) -> Parameters:
         """Return ``v`` as blocks in float64; see `NewtonSystem`."""

@@ -89,8 +89,8 @@ class Activations:
 
     def slopes(self, weights: Weights) -> tuple[Tensor, Tensor]:
         """Return the output's derivatives by the inputs of the second layer (h, n) and of the first (n, t)."""
-        a2 = weights.w[:, None] * self.g2.pow(3)
-        return a2, (a2.T @ weights.W).mul_(self.g1.pow(3))
+        a2 = weights.w[:, None] * _cube(self.g2)
+        return a2, (a2.T @ weights.W).mul_(_cube(self.g1))
 
     def gradient(self, weights: Weights, r: Tensor) -> tuple[Tensor, Weights]:
         """Return ``sum_n r_n d output_n`` by first-layer inputs (n, t), not summed, and by weights.
@@ -99,63 +99,96 @@ class Activations:
             weights: Of the network.
             r: (n,) the loss's derivative by each output.
         """
-        d2 = self.g2.pow(3).mul_(weights.w[:, None]).mul_(r)
-        d1 = (d2.T @ weights.W).mul_(self.g1.pow(3))
+        d2 = _cube(self.g2).mul_(weights.w[:, None]).mul_(r)
+        d1 = (d2.T @ weights.W).mul_(_cube(self.g1))
         return d1, Weights(d2 @ self.s1, d2.sum(dim=1), self.s2 @ r, r.sum()[None])
 
-    def tangent(self, weights: Weights, dx: Tensor, along: Weights) -> Tangent:
-        """Return how the activations change along inputs ``dx`` (n, t) and weights ``along``."""
-        p1 = self.g1.pow(3)
-        ds1 = p1 * dx
-        dz2 = torch.addmm(along.b[:, None], along.W, self.s1.T).addmm_(weights.W, ds1.T)
-        p2 = self.g2.pow(3)
-        return Tangent(dx, p1, ds1, dz2, p2, p2 * dz2)
+    def linearised(self, weights: Weights, r: Tensor) -> Linearised:
+        """Return how `gradient` changes with inputs and weights, the loss's derivatives being ``r`` (n,) here."""
+        p1, p2 = _cube(self.g1), _cube(self.g2)
+        d2 = r * weights.w[:, None]
+        c2 = (self.s2 * self.g2.square().square_()).mul_(d2).mul_(-3.0)
+        d2.mul_(p2)
+        c1 = (self.s1 * self.g1.square().square_()).mul_(d2.T @ weights.W).mul_(-3.0)
+        return Linearised(weights, r, self.s1, p1, c1, self.s2, p2, c2, d2)
+
+
+@dataclass(frozen=True, slots=True)
+class Linearised:
+    """`Activations` and their loss's gradient, linearised: all that a Hessian product needs of n pairs.
+
+    Pearlmutter's R-operator ("Fast exact multiplication by the Hessian", Neural Computation 1994) written out, with
+    what does not depend on the direction computed once. Memory: 12 t + 16 h bytes a pair in float32.
+
+    Attributes:
+        weights: Of the network.
+        r: (n,) the loss's derivative by each output.
+        s1: (n, t) first layer.
+        p1: (n, t) phi' of its input.
+        c1: (n, t) phi'' of its input times the loss's derivative by s1.
+        s2: (h, n) second layer.
+        p2: (h, n) phi' of its input.
+        c2: (h, n) phi'' of its input times the loss's derivative by s2.
+        d2: (h, n) the loss's derivative by its input.
+    """
+
+    weights: Weights
+    r: Tensor
+    s1: Tensor
+    p1: Tensor
+    c1: Tensor
+    s2: Tensor
+    p2: Tensor
+    c2: Tensor
+    d2: Tensor
+
+    def along(self, dx: Tensor, weights: Weights) -> Tangent:
+        """Return how the activations change along inputs ``dx`` (n, t) and a direction in the weights."""
+        ds1 = self.p1 * dx
+        dz2 = torch.addmm(weights.b[:, None], weights.W, self.s1.T).addmm_(self.weights.W, ds1.T)
+        return Tangent(self, weights, dx, ds1, dz2, self.p2 * dz2)
 
 
 @dataclass(frozen=True, slots=True)
 class Tangent:
     """The derivative of `Activations` along a direction.
 
-    Pearlmutter's R-operator ("Fast exact multiplication by the Hessian", Neural Computation 1994) written out.
-
     Attributes:
+        at: Where.
+        along: The direction in the weights.
         dx: (n, t) of the first layer's input.
-        p1: (n, t) phi' there.
         ds1: (n, t) of its output.
         dz2: (h, n) of the second layer's input.
-        p2: (h, n) phi' there.
         ds2: (h, n) of its output.
     """
 
+    at: Linearised
+    along: Weights
     dx: Tensor
-    p1: Tensor
     ds1: Tensor
     dz2: Tensor
-    p2: Tensor
     ds2: Tensor
 
-    def output(self, at: Activations, weights: Weights, along: Weights) -> Tensor:
+    def output(self) -> Tensor:
         """Return the derivative of the network's output, (n,)."""
-        return weights.w @ self.ds2 + along.w @ at.s2 + along.c
+        return self.at.weights.w @ self.ds2 + self.along.w @ self.at.s2 + self.along.c
 
-    def gradient(
-        self, at: Activations, weights: Weights, along: Weights, r: Tensor, dr: Tensor
-    ) -> tuple[Tensor, Weights]:
+    def gradient(self, dr: Tensor) -> tuple[Tensor, Weights]:
         """Return the derivative of `Activations.gradient`, r itself changing by ``dr`` (n,)."""
-        d2 = r * weights.w[:, None]  # (h, n), less the factor phi'
-        dd2 = torch.outer(along.w, r).add_(torch.outer(weights.w, dr)).mul_(self.p2)
-        dd2.addcmul_(d2, self.dz2 * at.s2 * at.g2.pow(4), value=-3.0)
-        d2.mul_(self.p2)
-        e1 = d2.T @ weights.W
-        dd1 = torch.addmm(dd2.T @ weights.W, d2.T, along.W).mul_(self.p1)
-        dd1.addcmul_(e1, self.dx * at.s1 * at.g1.pow(4), value=-3.0)
+        at, along, W = self.at, self.along, self.at.weights.W
+        dd2 = torch.outer(along.w, at.r).addr_(at.weights.w, dr).mul_(at.p2).addcmul_(at.c2, self.dz2)
+        dd1 = torch.addmm(dd2.T @ W, at.d2.T, along.W).mul_(at.p1).addcmul_(at.c1, self.dx)
         by_weights = Weights(
-            torch.addmm(dd2 @ at.s1, d2, self.ds1),
+            torch.addmm(dd2 @ at.s1, at.d2, self.ds1),
             dd2.sum(dim=1),
-            at.s2 @ dr + self.ds2 @ r,
+            at.s2 @ dr + self.ds2 @ at.r,
             dr.sum()[None],
         )
         return dd1, by_weights
+
+
+def _cube(g: Tensor) -> Tensor:
+    return g.square().mul_(g)
 
 
 def _g(z: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from alteraser.errors import NotConverged
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind as kind_of
-from alteraser.minimise import minimise, refine
+from alteraser.minimise import Minimiser, minimise, refine
 from alteraser.model import Hyperparameters, Objective, Parameters, Progress, Watch, silent
 from alteraser.report import Report, report_on
 from alteraser.solve import Stationary
@@ -104,9 +104,16 @@ def train(
 
 
 def solve(
-    objective: Objective, start: Parameters, *, target: float, scale: float, coarse: float, watch: Watch
+    objective: Objective,
+    start: Parameters,
+    *,
+    target: float,
+    scale: float,
+    coarse: float,
+    watch: Watch,
+    solver: Minimiser = minimise,
 ) -> Stationary:
-    """Minimise by Newton with as many latent dimensions as the objective has a use for.
+    """Minimise with as many latent dimensions as the objective has a use for, past its saddles.
 
     Args:
         objective: What is minimised.
@@ -115,6 +122,7 @@ def solve(
         scale: What the residuals told to ``watch`` are relative to.
         coarse: What `COARSE` is relative to.
         watch: Told of every step.
+        solver: What goes down; from near a minimum that is `newton`.
 
     Raises:
         NotConverged: The bound was not reached.
@@ -122,7 +130,7 @@ def solve(
     at, tolerance, outer, inner = start, max(COARSE * coarse, target), 0, 0
     for fits_left in reversed(range(MAX_FITS)):
         tolerance = tolerance if fits_left else target
-        found = _solved_or_swept(objective, at, target=tolerance, scale=scale, watch=watch)
+        found = _solved_or_swept(objective, at, solver, target=tolerance, scale=scale, watch=watch)
         outer, inner = outer + found.outer, inner + found.inner
         at = objective.fit_width(found.parameters)
         if at is found.parameters:
@@ -136,16 +144,16 @@ def solve(
 
 
 def _solved_or_swept(
-    objective: Objective, start: Parameters, *, target: float, scale: float, watch: Watch
+    objective: Objective, start: Parameters, solver: Minimiser, *, target: float, scale: float, watch: Watch
 ) -> Stationary:
-    """Return what the objective's solver finds, after more sweeps where it starts too far away."""
+    """Return what the solver finds, after more sweeps where it starts too far away."""
     at = start
     for _ in range(RETRIES):
         try:
-            return minimise(objective, at, target=target, scale=scale, watch=watch)
+            return solver(objective, at, target=target, scale=scale, watch=watch)
         except NotConverged:
             at = alternate(objective, at, SWEEPS_AFTER_FAILURE, watch)
-    return minimise(objective, at, target=target, scale=scale, watch=watch)
+    return solver(objective, at, target=target, scale=scale, watch=watch)
 
 
 def alternate(objective: Objective, start: Parameters, sweeps: int, watch: Watch) -> Parameters:

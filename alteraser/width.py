@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alteraser.coupling import Triplets, leading_triplets
 from alteraser.model import Parameters
 from alteraser.outside import OutsideGradient
+from alteraser.triplets import Triplets, leading_triplets
 
 ASKED_FOR = 1e-5
 """A singular value of W this far above 1 asks for a dimension; what less would do stays in the certificate's gap."""

@@ -46,6 +46,7 @@ def test_there_are_points_on_every_path() -> None:
         "acknowledge",
         "destroy",
         "receipt",
+        "callback",
     }
     assert len(crash.POINTS) >= 15
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alteraser.coupling import Triplets, leading_triplets
+from alteraser.triplets import Triplets, leading_triplets
 
 
 class Dense:
