@@ -149,6 +149,17 @@ def test_a_distance_is_that_of_the_scores_and_an_estimate_where_there_are_too_ma
     assert Neumf().distance(AT, other) == pytest.approx(expected, rel=0.5)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 64])
+def test_products_do_not_depend_on_what_is_kept_between_them(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    v = torch.randn(len(AT.flat()), generator=torch.Generator().manual_seed(1))
+    whole = equations().multiply(v)
+    monkeypatch.setattr("alteraser.terms.CHUNK", 8)
+    monkeypatch.setattr("alteraser.neural_equations.KEPT_CHUNKS", kept)
+    system = equations()
+    for _ in range(2):
+        torch.testing.assert_close(system.multiply(v), whole, rtol=1e-4, atol=1e-4)
+
+
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole_value, whole = objective_over(DATA).value_and_gradient(AT)
     monkeypatch.setattr("alteraser.terms.CHUNK", 8)
