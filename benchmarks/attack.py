@@ -27,21 +27,9 @@ from benchmarks.models import trained_snapshot
 from benchmarks.observations import METHODS, RETRAINED, observed
 from benchmarks.pictures import caught_against_false_alarms
 from benchmarks.shadows import Plan
+from benchmarks.tables import ATTACK_COLUMNS
 from benchmarks.traces import ATTACKERS
 from benchmarks.tuned import tuned
-
-SHOWN = {
-    "group": "group",
-    "attacker": "attacker holds",
-    "method": "method",
-    "statistics": "statistic",
-    "auc": "AUC",
-    "caught": "TPR at 1 % FPR",
-    "interval": "95 % interval",
-    "like_retrained": "like retrained",
-    "members": "members",
-}
-"""Columns of the table on the screen; the JSON has them all."""
 
 
 def targets_of(data: Interactions, groups: Sequence[str], n: int, seed: int) -> tuple[Interactions, list[Target]]:
@@ -118,7 +106,7 @@ def main(
 def show(evidence: Mapping[str, Any]) -> None:
     """Print both tables."""
     title = f"{evidence['model']} on {evidence['dataset']['name']}, seed {evidence['seed']}"
-    rows = [{name: row[key] for key, name in SHOWN.items()} for row in evidence["rows"]]
+    rows = [{name: row[key] for key, name in ATTACK_COLUMNS.items()} for row in evidence["rows"]]
     print_table(f"{title}: was somebody there who has been forgotten?", rows)
     print_table(f"{title}: which items had the deleted, from before and after?", evidence["differences"])
 

@@ -77,6 +77,18 @@ STREAM_SUMMARY = [
     "grows",
     "worst RI of one",
 ]
+ATTACK_COLUMNS = {
+    "group": "group",
+    "attacker": "attacker holds",
+    "method": "method",
+    "statistics": "statistic",
+    "auc": "AUC",
+    "caught": "TPR at 1 % FPR",
+    "interval": "95 % interval",
+    "like_retrained": "like retrained",
+    "members": "members",
+    "others": "others",
+}
 AXES = {
     "ri_all": "RI all",
     "certified_ri_all": "proven RI all",
@@ -234,6 +246,17 @@ def band(runs: Sequence[Evidence]) -> str:
     return "\n\n".join([_table(headings, rows), _made_by(runs)])
 
 
+def attack(runs: Sequence[Evidence]) -> str:
+    """A row per group, attacker and method: who is told from those who were never there."""
+    rows = [[f"`{run['model']}`", *(number(row[key]) for key in ATTACK_COLUMNS)] for run in runs for row in run["rows"]]
+    return "\n\n".join([_table(["model", *ATTACK_COLUMNS.values()], rows), _made_by(runs)])
+
+
+def differences(runs: Sequence[Evidence]) -> str:
+    """A row per attacker who compares the model before with the one after."""
+    return _plain([{**run, "rows": run["differences"]} for run in runs])
+
+
 TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "methods": methods,
     "summary": summary,
@@ -246,6 +269,8 @@ TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "added": added,
     "cure4rec": cure4rec,
     "band": band,
+    "attack": attack,
+    "differences": differences,
 }
 
 

@@ -84,6 +84,17 @@ def test_plain_evidence_is_shown_row_by_row(tmp_path: Path, kind: str) -> None:
     assert "| 100,000 | 0.1615 | – | 2.5 MB |" in text
 
 
+def test_an_attack_has_a_row_per_group_attacker_and_method(tmp_path: Path) -> None:
+    caught = {"statistics": "gain", "auc": 0.5, "caught": 0.0, "interval": "0 to 0.1", "like_retrained": "yes"}
+    row = {"group": "canary", "attacker": "parameters", "method": "unlearned", **caught, "members": 30, "others": 34}
+    seen = [{"attacker": "scores", "deleted": 1, "auc": 0.97}]
+    evidence = {"machine": MACHINE, "commit": "abc1234", "model": "wmf", "rows": [row], "differences": seen}
+    (tmp_path / "one.json").write_text(json.dumps(evidence))
+    expected = "| `wmf` | canary | parameters | unlearned | gain | 0.5 | 0 | 0 to 0.1 | yes | 30 | 34 |"
+    assert expected in rewritten(page("attack", "one.json"), tmp_path)
+    assert "| scores | 1 | 0.97 |" in rewritten(page("differences", "one.json"), tmp_path)
+
+
 def test_what_was_not_measured_cannot_be_shown(tmp_path: Path) -> None:
     with pytest.raises(NoEvidence, match="nothing-here"):
         rewritten(page("methods", "nothing-here.json"), tmp_path)
