@@ -102,6 +102,7 @@ def _programs(home: Home, deployment: Deployment, host: str, port: int, *, demo:
     worker = {
         "MALLOC_MMAP_THRESHOLD_": str(1 << 30),  # arrays come and go: give none back to the kernel in between,
         "MALLOC_TRIM_THRESHOLD_": str(1 << 32),  # whose fresh pages cost a sixth of a solver's time
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning for others, a run of a second takes half a minute
     }
     commands = {
         "worker": (("workers", "worker"), worker),
