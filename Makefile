@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults check bench
+.PHONY: help setup demo up test faults check bench rules-test prometheus-test browser-test compose-test
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 BIN := .venv/bin
@@ -32,6 +32,22 @@ test: $(INSTALLED) ## run the tests against real PostgreSQL, Valkey and Celery
 faults: $(INSTALLED) ## kill, stop, fill, flip and restart a real deployment and print what was lost; ARGS="--seed 7 --times 2 --only disk"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGS)
+
+rules-test: ## check the alert rules and show each alert firing and not firing; needs promtool
+	@command -v promtool >/dev/null || { echo "error: promtool is not on PATH; it comes with Prometheus"; exit 1; }
+	@promtool check config --syntax-only observability/prometheus/prometheus.yml
+	@promtool check rules observability/prometheus/rules.yml
+	@promtool test rules observability/prometheus/rules_test.yml
+
+prometheus-test: $(INSTALLED) ## have a real Prometheus scrape a real deployment until the overdue alert fires
+	@command -v prometheus >/dev/null || { echo "error: prometheus is not on PATH"; exit 1; }
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m prometheus tests/prometheus
+
+browser-test: $(INSTALLED) ## click through the /ops pages in a real Chromium; SCREENSHOTS=docs/screenshots keeps pictures
+	@$(BIN)/python -m pytest -n0 -m browser tests/browser $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+
+compose-test: $(INSTALLED) ## build, start, kill, upgrade, restore and remove the deployment of docker-compose.yml; COMPOSE="docker compose"
+	@$(BIN)/python -m tests.compose
 
 check: $(INSTALLED) ## lint, formatting, types and layers
 	$(BIN)/ruff check

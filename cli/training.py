@@ -15,7 +15,7 @@ from cli.deployment import Deployment
 from cli.progress import Tell, shown
 from workers.settings import WorkerSettings
 from workers.training import train_once
-from workers.workbench import open_workbench
+from workers.workbench import Workbench, open_workbench
 
 LEASE_S = 120.0
 """How long one step of training may take; deletions of the model wait as long if this process is killed."""
@@ -36,9 +36,7 @@ def train_model(
         WorkerError: Another run of the model is live, or there is nothing to train on.
         AlteraserError: The kind or a hyper-parameter is unknown, or training did not converge.
     """
-    _log_nothing()
-    settings = {**asdict(deployment), "worker_lease_s": LEASE_S}
-    workbench = open_workbench(WorkerSettings.model_validate(settings))
+    workbench = quiet_workbench(deployment)
     with closing(workbench.database), shown(console, f"training {model} ({kind})") as tell:
         digest = train_once(workbench, model, kind=kind, given=given, seed=seed, watch=_watch(tell))
         tell(1, 1, f"snapshot {digest[:12]}")
@@ -60,6 +58,7 @@ def _watch(tell: Tell) -> Watch:
     return watch
 
 
-def _log_nothing() -> None:
-    """Keep the worker's log off the terminal: progress is shown, and what goes wrong is raised."""
+def quiet_workbench(deployment: Deployment) -> Workbench:
+    """A worker's connections in this process, its log kept off the terminal: what goes wrong is raised."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    return open_workbench(WorkerSettings.model_validate({**asdict(deployment), "worker_lease_s": LEASE_S}))

@@ -70,7 +70,7 @@ def _fill(console: Console, stack: Stack, name: str, data_dir: Path | None) -> N
 def _greet(console: Console, stack: Stack, key: str) -> None:
     lines = [
         f"service   {stack.url}   described in {stack.url}/openapi.json",
-        f"ops       {stack.url}/ops   user name: any, password: the API key",
+        f"ops       {stack.url}/ops   sign in with the API key",
         f"API key   {key}",
         f"logs      {stack.home.logs}",
     ]

@@ -23,6 +23,7 @@ SCOPES = (
     "interactions:write",
     "models:admin",
     "ops:read",
+    "ops:write",
 )
 PREFIX = "ak_"
 RANDOM_BYTES = 32
@@ -67,6 +68,12 @@ def create(session: Session, tenant: str, name: str, scopes: Iterable[str]) -> s
 def authenticate(session: Session, token: str) -> Caller | None:
     """Who holds the key; None when it does not exist or was revoked."""
     key = session.scalar(select(ApiKey).where(ApiKey.hash == _hash(token), ApiKey.revoked_at.is_(None)))
+    return None if key is None else Caller(key.tenant, frozenset(key.scopes), key.id)
+
+
+def holder(session: Session, key_id: UUID) -> Caller | None:
+    """Who holds the key of that id, for a session it opened; None when it does not exist or was revoked."""
+    key = session.scalar(select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)))
     return None if key is None else Caller(key.tenant, frozenset(key.scopes), key.id)
 
 

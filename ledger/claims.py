@@ -1,15 +1,17 @@
-"""What a receipt says: what was done, what was measured, and what could not be reached."""
+"""What receipts say: what was done, what was measured, and what could not be reached."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from ledger.among import among
+from ledger.deletions import scope_of
 from ledger.tables import DeletionRequest, Model, RequestModel, Run, Snapshot
 
 ISSUER_PREFIX = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
@@ -34,37 +36,58 @@ UNREACHABLE = (
 
 
 def claims_of(
-    session: Session, request: DeletionRequest, subject: str, jti: UUID, completed_at: datetime, kid: str
-) -> dict[str, Any]:
-    """The claims of a request's receipt; the subject appears as the log calls it."""
-    return {
-        "iss": ISSUER_PREFIX + kid,
-        "jti": str(jti),
-        "iat": int(completed_at.timestamp()),
-        "sub": subject,
-        "request_id": str(request.id),
-        "kind": request.kind,
-        "recorded_at": _spelled(request.recorded_at),
-        "suppressed_at": _spelled(request.suppressed_at),
-        "unlearned_at": _spelled(request.unlearned_at),
-        "completed_at": _spelled(completed_at),
-        "models": _models(session, request),
-        "destroyed": _destroyed(session, request),
-        "unreachable": list(UNREACHABLE),
-        "statement": STATEMENT,
-    }
+    session: Session,
+    requests: Sequence[DeletionRequest],
+    aliases: Mapping[tuple[str, str], str],
+    completed_at: datetime,
+    kid: str,
+) -> list[dict[str, Any]]:
+    """The claims of each request's receipt.
+
+    Args:
+        session: The transaction.
+        requests: That are completed now.
+        aliases: How the log calls each (scope, pseudonym) they are about.
+        completed_at: Their last clock, aware UTC.
+        kid: Of the key that signs.
+    """
+    request_ids = [request.id for request in requests]
+    models, destroyed = _models(session, request_ids), _destroyed(session, request_ids)
+    return [
+        {
+            "iss": ISSUER_PREFIX + kid,
+            "jti": str(uuid4()),
+            "iat": int(completed_at.timestamp()),
+            "sub": aliases[scope_of(request.kind), request.subject_hmac],
+            "request_id": str(request.id),
+            "kind": request.kind,
+            "recorded_at": _spelled(request.recorded_at),
+            "suppressed_at": _spelled(request.suppressed_at),
+            "unlearned_at": _spelled(request.unlearned_at),
+            "completed_at": _spelled(completed_at),
+            "models": models[request.id],
+            "destroyed": destroyed[request.id],
+            "unreachable": list(UNREACHABLE),
+            "statement": STATEMENT,
+        }
+        for request in requests
+    ]
 
 
-def _models(session: Session, request: DeletionRequest) -> list[dict[str, Any]]:
-    """One entry per model asked: which run made which child from which parent, and how well."""
+def _models(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """One entry per request and model asked: which run made which child from which parent, and how well."""
     asked = session.execute(
-        select(RequestModel, Run, Model)
+        select(RequestModel, Model)
         .join(Model, Model.name == RequestModel.model)
-        .outerjoin(Run, Run.id == RequestModel.run_id)
-        .where(RequestModel.request_id == request.id)
+        .where(among(RequestModel.request_id, request_ids))
         .order_by(RequestModel.model)
-    )
-    return [_model(asked_model, run, model) for asked_model, run, model in asked]
+    ).all()
+    run_ids = {each.run_id for each, _ in asked if each.run_id is not None}
+    runs = {run.id: run for run in session.scalars(select(Run).where(among(Run.id, list(run_ids))))}
+    claims: dict[UUID, list[dict[str, Any]]] = {request_id: [] for request_id in request_ids}
+    for each, model in asked:
+        claims[each.request_id].append(_model(each, None if each.run_id is None else runs[each.run_id], model))
+    return claims
 
 
 def _model(asked: RequestModel, run: Run | None, model: Model) -> dict[str, Any]:
@@ -83,23 +106,20 @@ def _model(asked: RequestModel, run: Run | None, model: Model) -> dict[str, Any]
     }
 
 
-def _destroyed(session: Session, request: DeletionRequest) -> list[dict[str, Any]]:
-    """The generations that held the data and were destroyed since the request was recorded."""
+def _destroyed(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """The generations that held a request's data and were destroyed since it was recorded."""
     older = and_(Snapshot.model == RequestModel.model, Snapshot.version < RequestModel.version)
-    gone: Sequence[Snapshot] = session.scalars(
-        select(Snapshot)
-        .join(RequestModel, older)
-        .where(RequestModel.request_id == request.id, Snapshot.destroyed_at >= request.recorded_at)
+    gone = session.execute(
+        select(RequestModel.request_id, Snapshot.model, Snapshot.digest, Snapshot.destroyed_at)
+        .join(Snapshot, older)
+        .join(DeletionRequest, DeletionRequest.id == RequestModel.request_id)
+        .where(among(RequestModel.request_id, request_ids), Snapshot.destroyed_at >= DeletionRequest.recorded_at)
         .order_by(Snapshot.model, Snapshot.version)
-    ).all()
-    return [
-        {
-            "model": snapshot.model,
-            "snapshot": snapshot.digest,
-            "destroyed_at": _spelled(snapshot.destroyed_at),
-        }
-        for snapshot in gone
-    ]
+    )
+    claims: dict[UUID, list[dict[str, Any]]] = {request_id: [] for request_id in request_ids}
+    for request_id, model, digest, destroyed_at in gone:
+        claims[request_id].append({"model": model, "snapshot": digest, "destroyed_at": _spelled(destroyed_at)})
+    return claims
 
 
 def _spelled(moment: datetime | None) -> str | None:

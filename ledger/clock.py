@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from ledger.tables import Clock
 
 
-def tick(session: Session) -> int:
-    """Take the next value; every other taker waits until this transaction ends."""
-    return session.execute(update(Clock).values(value=Clock.value + 1).returning(Clock.value)).scalar_one()
+def tick(session: Session, n_values: int = 1) -> int:
+    """Take the next value, or so many at once; returns the last. Others who take wait until this transaction ends."""
+    return session.execute(update(Clock).values(value=Clock.value + n_values).returning(Clock.value)).scalar_one()
 
 
 def reading(session: Session) -> int:

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from ledger import certificates
+from ledger.among import among
+from ledger.arrays import insert_all
 from ledger.claims import claims_of
-from ledger.errors import NotCompletable, RequestNotFound
+from ledger.deletions import scope_of
+from ledger.errors import RequestNotFound
 from ledger.log import checkpoints, entries, salts
 from ledger.receipts import Signer, claims_digest
 from ledger.replicas import is_live
-from ledger.requests import scope_of
-from ledger.states import lift_suppression
+from ledger.states import lift_suppressions, lock_in_order
 from ledger.tables import DeletionRequest, Model, Receipt, Replica, RequestModel, Run, Snapshot
+
+OBSTACLES = (
+    "a replica has not confirmed that it suppresses the subject",
+    "a replica still serves a snapshot that holds the data",
+    "the certificate is not made yet",
+    "a superseded snapshot that holds the data is not destroyed",
+)
+"""What can hold up a request that is unlearned, in the order in which it is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What became of requests that were to be completed; those that were completed before are in neither.
+
+    Attributes:
+        completed: Which are completed now.
+        deferred: Why the others are not done yet.
+    """
+
+    completed: tuple[UUID, ...]
+    deferred: Mapping[UUID, str]
 
 
 def completable(session: Session, replica_timeout_s: float) -> Sequence[UUID]:
@@ -27,20 +51,25 @@ def completable(session: Session, replica_timeout_s: float) -> Sequence[UUID]:
     return session.scalars(swapped.where(_is_certified()).order_by(DeletionRequest.sequence)).all()
 
 
-def to_destroy(session: Session, replica_timeout_s: float) -> Sequence[tuple[str, str]]:
-    """The (model, digest) of superseded snapshots that hold the data of a request whose replicas have swapped.
+def to_destroy(session: Session, replica_timeout_s: float, rollback_grace_s: float) -> Sequence[tuple[str, str]]:
+    """The (model, digest) of superseded snapshots to be destroyed.
 
-    Left out are those whose own certificate the receipt of another request awaits.
+    Those that hold the data of a request whose replicas have swapped go at once; any other goes when nobody has rolled
+    back to it for so many seconds. Left out are those whose own certificate the receipt of another request awaits.
     """
-    held = (
+    has_swapped = DeletionRequest.id == RequestModel.request_id
+    holding = (
+        select(RequestModel).join(DeletionRequest, has_swapped).where(_holds_data(), _is_swapped(replica_timeout_s))
+    )
+    is_old = Snapshot.superseded_at <= func.clock_timestamp() - literal(timedelta(seconds=rollback_grace_s))
+    doomed = (
         select(Snapshot.model, Snapshot.digest)
-        .join(RequestModel, _holds_data())
-        .join(DeletionRequest, DeletionRequest.id == RequestModel.request_id)
-        .where(_is_swapped(replica_timeout_s), ~_is_served_elsewhere(), ~_is_to_be_certified())
+        .where(Snapshot.superseded_at.is_not(None), Snapshot.destroyed_at.is_(None))
+        .where(or_(holding.exists(), is_old), ~_is_served_elsewhere(), ~_is_to_be_certified())
         .distinct()
         .order_by(Snapshot.model, Snapshot.digest)
     )
-    return [(row.model, row.digest) for row in session.execute(held)]
+    return [(row.model, row.digest) for row in session.execute(doomed)]
 
 
 def mark_destroyed(session: Session, model: str, digest: str) -> None:
@@ -66,32 +95,25 @@ def kept(session: Session) -> frozenset[str]:
     return frozenset(session.scalars(select(Snapshot.digest).where(Snapshot.destroyed_at.is_(None))))
 
 
-def complete(session: Session, request_id: UUID, signer: Signer, replica_timeout_s: float = 10.0) -> None:
-    """Issue the receipt, forget the raw identity and lift the suppression; a second call changes nothing.
+def complete(
+    session: Session, request_ids: Sequence[UUID], signer: Signer, replica_timeout_s: float = 10.0
+) -> Completion:
+    """Issue receipts, forget raw identities and lift suppressions, of all that are done; a second call changes nothing.
 
     Raises:
         RequestNotFound: There is no such request.
-        NotCompletable: It is not unlearned or not suppressed, a live replica has not swapped, a superseded
-            snapshot that holds the data is not destroyed, or a certificate is neither made nor known to be missing.
     """
-    request = session.scalar(select(DeletionRequest).where(DeletionRequest.id == request_id).with_for_update())
-    if request is None:
-        raise RequestNotFound(request_id)
-    if request.state == "completed":
-        return
-    _refuse_unless_done(session, request, replica_timeout_s)
-    completed_at = session.execute(select(func.clock_timestamp())).scalar_one()
-    session.execute(
-        update(DeletionRequest)
-        .where(DeletionRequest.id == request_id)
-        .values(state="completed", completed_at=completed_at, subject=None, payload=None)
-    )
-    lift_suppression(session, request_id)
-    jti = uuid4()
-    subject = salts.alias(session, scope_of(request.kind), request.subject_hmac)
-    claims = claims_of(session, request, subject, jti, completed_at.astimezone(UTC), signer.kid)
-    jws = signer.sign({**claims, "log": _logged(session, request_id, claims, signer)})
-    session.execute(insert(Receipt).values(request_id=request_id, jti=jti, kid=signer.kid, jws=jws))
+    lock_in_order(session, request_ids)
+    asked = select(DeletionRequest).where(among(DeletionRequest.id, request_ids)).order_by(DeletionRequest.sequence)
+    requests = session.scalars(asked).all()
+    for missing in set(request_ids) - {request.id for request in requests}:
+        raise RequestNotFound(missing)
+    open_ids = [request.id for request in requests if request.state != "completed"]
+    deferred = _obstacles(session, open_ids, replica_timeout_s)
+    done = [request for request in requests if request.id in set(open_ids) - deferred.keys()]
+    if done:
+        _issue(session, done, signer)
+    return Completion(tuple(request.id for request in done), deferred)
 
 
 def receipt(session: Session, tenant: str, request_id: UUID) -> str | None:
@@ -112,26 +134,63 @@ def receipt(session: Session, tenant: str, request_id: UUID) -> str | None:
     return jws
 
 
-def _logged(session: Session, request_id: UUID, claims: dict[str, Any], signer: Signer) -> dict[str, Any]:
-    """Append that the request is completed, with the digest of its receipt's claims; the proof that it stands there."""
-    said = {"receipt": claims["jti"], "claims": claims_digest(claims), "subject": claims["sub"]}
-    appended = entries.append(session, "request_completed", request=request_id, **said)
-    return checkpoints.proven(session, appended, signer)
+def _issue(session: Session, requests: Sequence[DeletionRequest], signer: Signer) -> None:
+    """Call the locked requests completed, and sign their receipts: each has its entry in the log, and the proof."""
+    request_ids = [request.id for request in requests]
+    completed_at = session.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids))
+        .values(state="completed", completed_at=completed_at, subject=None, payload=None)
+    )
+    lift_suppressions(session, request_ids)
+    aliases = salts.aliases(session, [(scope_of(request.kind), request.subject_hmac) for request in requests])
+    issued = claims_of(session, requests, aliases, completed_at, signer.kid)
+    appended = entries.append(session, [_entry(claims) for claims in issued])
+    proofs = checkpoints.proven(session, appended, signer)
+    columns: dict[str, Sequence[UUID | str]] = {
+        "request_id": request_ids,
+        "jti": [UUID(claims["jti"]) for claims in issued],
+        "jws": [signer.sign({**claims, "log": proof}) for claims, proof in zip(issued, proofs, strict=True)],
+    }
+    insert_all(session, Receipt, columns, kid=literal(signer.kid))
 
 
-def _refuse_unless_done(session: Session, request: DeletionRequest, replica_timeout_s: float) -> None:
-    if request.state != "unlearned":
-        raise NotCompletable(request.id, f"it is {request.state}")
-    if request.suppressed_at is None:
-        raise NotCompletable(request.id, "a replica has not confirmed that it suppresses the subject")
-    this = select(DeletionRequest.id).where(DeletionRequest.id == request.id)
-    if session.scalar(this.where(_is_swapped(replica_timeout_s))) is None:
-        raise NotCompletable(request.id, "a replica still serves a snapshot that holds the data")
-    if session.scalar(this.where(_is_certified())) is None:
-        raise NotCompletable(request.id, "the certificate is not made yet")
-    undestroyed = select(Snapshot.digest).join(RequestModel, _holds_data()).where(RequestModel.request_id == request.id)
-    if session.scalar(undestroyed.limit(1)) is not None:
-        raise NotCompletable(request.id, "a superseded snapshot that holds the data is not destroyed")
+def _entry(claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the log says of a receipt: that a request is completed, with the digest of the receipt's claims."""
+    return {
+        "event": "request_completed",
+        "request": claims["request_id"],
+        "receipt": claims["jti"],
+        "claims": claims_digest(claims),
+        "subject": claims["sub"],
+    }
+
+
+def _obstacles(session: Session, request_ids: Sequence[UUID], replica_timeout_s: float) -> dict[UUID, str]:
+    """Why requests are not done; those that are done are not in it."""
+    undestroyed = (
+        select(Snapshot).join(RequestModel, _holds_data()).where(RequestModel.request_id == DeletionRequest.id)
+    )
+    found = session.execute(
+        select(
+            DeletionRequest.id,
+            DeletionRequest.state,
+            DeletionRequest.suppressed_at.is_not(None),
+            _is_swapped(replica_timeout_s),
+            _is_certified(),
+            ~undestroyed.exists(),
+        ).where(among(DeletionRequest.id, request_ids))
+    )
+    obstacles = {request_id: _obstacle(state, facts) for request_id, state, *facts in found}
+    return {request_id: obstacle for request_id, obstacle in obstacles.items() if obstacle is not None}
+
+
+def _obstacle(state: str, facts: Sequence[bool]) -> str | None:
+    """The first thing that is not so."""
+    if state != "unlearned":
+        return f"it is {state}"
+    return next((obstacle for obstacle, is_met in zip(OBSTACLES, facts, strict=True) if not is_met), None)
 
 
 def _is_swapped(replica_timeout_s: float) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from ledger.log.entries import append_entered
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0007"
 BULK = {"synchronize_session": False}
 """Statements change rows, sessions do not follow: otherwise every UPDATE would fetch every row it touched."""
 
@@ -59,10 +59,13 @@ def unit_of_work(database: Database) -> Iterator[Session]:
 
 
 def schema_is_current(database: Database) -> bool:
-    """Whether the tables are those of this release; False on a database never migrated."""
+    """Whether the tables are those of this release, or of a later one; False on a database never migrated.
+
+    A migration takes nothing away that the release before it uses, so that during an upgrade both can work.
+    """
     try:
         with unit_of_work(database) as session:
             revision: str | None = session.scalar(text("SELECT version_num FROM alembic_version"))
-            return revision == SCHEMA_REVISION
+            return revision is not None and revision >= SCHEMA_REVISION
     except ProgrammingError:
         return False

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alteraser.deletions import Deletions
 from ledger.tables import OPEN_STATES, DeletionRequest
+
+Kind = Literal["subject", "interactions", "item"]
+
+
+def scope_of(kind: str) -> str:
+    """Which ids a deletion of that kind suppresses: those of users, or of items."""
+    return "item" if kind == "item" else "user"
 
 
 def open_deletions(session: Session) -> Deletions:

@@ -81,6 +81,13 @@ class Doorbell:
             time.sleep(max(0.0, deadline - time.monotonic()))
             return False
 
+    def waiting(self) -> int | None:
+        """How many rings no worker has taken; None where the broker is away."""
+        try:
+            return int(self._redis.llen(QUEUE))
+        except (redis.RedisError, OSError):
+            return None
+
     def close(self) -> None:
         """Close every connection."""
         self._stop_listening()

@@ -4,14 +4,19 @@
     ├── RequestNotFound      no such deletion request for this tenant
     ├── KeyReused            an idempotency key came back with another payload
     ├── UnknownSubject       nothing is stored about who or what is to be deleted
+    ├── LinesRefused         some requests of a batch cannot be recorded, so none of it is
+    ├── CallbackRefused      a URL that no callback may go to
     ├── NotCancellable       work on the request has begun, or it has ended
+    ├── NotRetriable         the request is being worked on, waits its turn, or has ended
+    ├── RunNotFound          no such run
+    ├── NotHeld              the run has ended: there is nothing to release
     ├── UnknownModel         no model of that name is declared
     ├── ModelKindChanged     the name belongs to a model of another kind
+    ├── NothingToReturnTo    no earlier generation of the model may come back
     ├── LeaseLost            the run is no longer its owner's
     │   ├── PointerMoved     the model's current snapshot is not the run's parent any more
     │   └── WatermarkFell    the child satisfies fewer erasures than the current snapshot
     ├── StaleReplica         a replica went back to a snapshot that satisfies fewer erasures
-    ├── NotCompletable       a replica or a snapshot still holds the data, or a certificate is due
     ├── InvalidCursor        a page cursor that this ledger never gave out
     ├── UnknownScope         an API key was to be given a right that does not exist
     ├── SecretMissing        a key file is not where it should be
@@ -22,13 +27,15 @@
     ├── NoSuchEntry          the log is not so long
     ├── ProofOutOfRange      a proof about more of the log than there is, or about none of it
     ├── SubjectInUse         a salt cannot be destroyed while a request about its subject is open
-    └── JournalAway          the erasure journal cannot be read or written
+    ├── JournalAway          the erasure journal cannot be read or written
+    └── TracingRefused       traces are to be sent in a way that is not there
 
 No message carries the id of a user or an item.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -60,6 +67,26 @@ class UnknownSubject(LedgerError):
         self.kind = kind
 
 
+class LinesRefused(LedgerError):
+    """Some requests of a batch cannot be recorded, so none of it is.
+
+    Attributes:
+        faults: Why, by the place in the batch, from 0; the first comes first.
+    """
+
+    def __init__(self, faults: Mapping[int, LedgerError]) -> None:
+        super().__init__(f"{len(faults)} requests of the batch cannot be recorded")
+        self.faults = faults
+
+
+class CallbackRefused(LedgerError):
+    """A URL that no callback may go to."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no callback can go to this URL: {reason}")
+        self.reason = reason
+
+
 class NotCancellable(LedgerError):
     """Work on the request has begun, or it has ended."""
 
@@ -67,6 +94,30 @@ class NotCancellable(LedgerError):
         super().__init__(f"deletion request {request_id} is {state}: only a pending one can be cancelled")
         self.request_id = request_id
         self.state = state
+
+
+class NotRetriable(LedgerError):
+    """The request is being worked on, waits its turn, or has ended."""
+
+    def __init__(self, request_id: UUID) -> None:
+        super().__init__(f"deletion request {request_id} does not rest: there is nothing to try again now")
+        self.request_id = request_id
+
+
+class RunNotFound(LedgerError):
+    """No such run."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"there is no run {run_id}")
+        self.run_id = run_id
+
+
+class NotHeld(LedgerError):
+    """The run has ended: there is nothing to release."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"run {run_id} has ended")
+        self.run_id = run_id
 
 
 class UnknownModel(LedgerError):
@@ -85,6 +136,23 @@ class ModelKindChanged(LedgerError):
         self.model = model
         self.declared = declared
         self.kind = kind
+
+
+class NothingToReturnTo(LedgerError):
+    """No earlier generation of the model may come back, or not the one that was named.
+
+    Attributes:
+        model: Its name.
+        version: Of the generation that was named.
+    """
+
+    def __init__(self, model: str, version: int | None) -> None:
+        which = "no earlier generation" if version is None else f"no generation {version}"
+        super().__init__(
+            f"model {model!r} cannot be rolled back: {which} is kept and without data of a recorded deletion"
+        )
+        self.model = model
+        self.version = version
 
 
 class LeaseLost(LedgerError):
@@ -130,15 +198,6 @@ class StaleReplica(LedgerError):
         self.model = model
         self.required = required
         self.watermark = watermark
-
-
-class NotCompletable(LedgerError):
-    """A replica or an undestroyed snapshot still holds the data, or a certificate is due."""
-
-    def __init__(self, request_id: UUID, reason: str) -> None:
-        super().__init__(f"deletion request {request_id} cannot be completed yet: {reason}")
-        self.request_id = request_id
-        self.reason = reason
 
 
 class InvalidCursor(LedgerError):
@@ -227,3 +286,15 @@ class JournalAway(LedgerError):
         super().__init__(f"the erasure journal {path} cannot be used: {reason}")
         self.path = path
         self.reason = reason
+
+
+class TracingRefused(LedgerError):
+    """Traces are to be sent in a way that is not there.
+
+    Attributes:
+        variable: Which asks for it.
+    """
+
+    def __init__(self, variable: str, asked: str, there_is: str) -> None:
+        super().__init__(f"{variable} is {asked!r}: there is only {there_is!r}")
+        self.variable = variable

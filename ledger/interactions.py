@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,14 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
-from sqlalchemy import ColumnElement, delete, func, literal, select, text, tuple_, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, delete, func, select, text, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from alteraser.deletions import Deletions
 from alteraser.interaction_log import InteractionLog
 from alteraser.interactions import Interactions
 from ledger.among import among
+from ledger.arrays import unnested
 from ledger.deletions import open_deletions
 from ledger.pseudonym import Pseudonyms
 from ledger.tables import Erasure, Interaction, Refusal
@@ -93,9 +93,14 @@ def read(session: Session) -> Interactions:
     return Interactions.from_pairs(users, items).without(deletions)
 
 
-def holds_any(session: Session, deletions: Deletions) -> bool:
-    """Whether at least one stored interaction would be deleted."""
-    return any(session.scalar(select(select(Interaction).where(names).exists())) for names in _named(deletions))
+def held(session: Session, deletions: Deletions) -> Deletions:
+    """Those of the subjects, items and pairs of which at least one interaction is stored."""
+    users, items = ({"user_id": _storable(deletions.subjects)}, {"item_id": _storable(deletions.items)})
+    return Deletions(
+        frozenset(user for (user,) in _stored(session, users)),
+        frozenset(item for (item,) in _stored(session, items)),
+        frozenset((user, item) for user, item in _stored(session, _columns_of(deletions.pairs))),
+    )
 
 
 def delete_rows(session: Session, deletions: Deletions) -> int:
@@ -126,17 +131,27 @@ def _count(session: Session, condition: ColumnElement[bool]) -> int:
 def _named(deletions: Deletions) -> Iterator[ColumnElement[bool]]:
     """One condition for each way of naming rows that the deletions use."""
     subjects, items = _storable(deletions.subjects), _storable(deletions.items)
-    pairs = [pair for pair in deletions.pairs if len(_storable(pair)) == len(pair)]
+    pairs = _columns_of(deletions.pairs)
     if subjects:
         yield among(Interaction.user_id, subjects)
     if items:
         yield among(Interaction.item_id, items)
-    if pairs:
-        users_of_pairs, items_of_pairs = (
-            literal(list(ids), ARRAY(Interaction.user_id.type)) for ids in zip(*pairs, strict=True)
-        )
-        named = func.unnest(users_of_pairs, items_of_pairs).table_valued("user_id", "item_id").render_derived()
+    if pairs["user_id"]:
+        named = unnested(Interaction, pairs)
         yield tuple_(Interaction.user_id, Interaction.item_id).in_(select(named.c.user_id, named.c.item_id))
+
+
+def _stored(session: Session, columns: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
+    """The rows of these columns that some stored interaction has."""
+    named = unnested(Interaction, columns)
+    is_stored = select(Interaction).where(*(getattr(Interaction, name) == named.c[name] for name in columns)).exists()
+    yield from (tuple(row) for row in session.execute(select(*(named.c[name] for name in columns)).where(is_stored)))
+
+
+def _columns_of(pairs: Iterable[tuple[str, str]]) -> dict[str, Sequence[str]]:
+    """The users and the items of the pairs that PostgreSQL can hold."""
+    storable = [pair for pair in pairs if len(_storable(pair)) == len(pair)]
+    return {"user_id": [user for user, _ in storable], "item_id": [item for _, item in storable]}
 
 
 def _storable(ids: frozenset[str] | tuple[str, ...]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -162,9 +162,10 @@ class Journal:
             self._catch_up()
             return self._book.copy()
 
-    def knows(self, request_id: UUID) -> bool:
-        """Whether a request has its line."""
-        return request_id in self.read().recorded
+    def without_line(self, request_ids: Iterable[UUID]) -> list[UUID]:
+        """Those of the requests that have no line."""
+        recorded = self.read().recorded
+        return [each for each in request_ids if each not in recorded]
 
     def append(self, lines: Sequence[Facts]) -> None:
         """Write lines, and return when they are on the disk.
@@ -186,6 +187,11 @@ class Journal:
             file.seek(self.read().recorded[request_id])
             facts: Facts = json.loads(file.readline())
         return facts
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of it has been read."""
+        return self._offset
 
     def last_mac(self) -> str:
         """The HMAC of the last whole line, which vouches for all before it."""

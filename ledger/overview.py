@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from ledger.errors import UnknownModel
+from ledger.errors import RunNotFound, UnknownModel
+from ledger.log import tree
 from ledger.replicas import is_live
 from ledger.states import is_overdue
-from ledger.tables import REQUEST_STATES, DeletionRequest, Model, Replica, Run, Snapshot
+from ledger.tables import (
+    REQUEST_STATES,
+    DeletionRequest,
+    LogCheckpoint,
+    LogEntry,
+    Model,
+    Replica,
+    Run,
+    Snapshot,
+    Utc,
+)
 
 LATER_CLOCKS = {
     "suppressed": DeletionRequest.suppressed_at,
@@ -68,6 +82,25 @@ class Requests:
     oldest_open_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log, as far as a page shows it.
+
+    Attributes:
+        origin: Its name.
+        size: How many entries it has.
+        signed_size: How many of them the latest checkpoint signs.
+        signed_at: When that was signed; None where there is none.
+        entries: Places and facts of some entries, newest first.
+    """
+
+    origin: str
+    size: int
+    signed_size: int
+    signed_at: datetime | None
+    entries: tuple[tuple[int, dict[str, Any]], ...]
+
+
 def models(session: Session) -> Sequence[Served]:
     """Every model, the one declared first in front."""
     return [Served(*row) for row in session.execute(_served().order_by(Model.created_at, Model.name))]
@@ -85,14 +118,22 @@ def model(session: Session, name: str) -> Served:
     return Served(*row)
 
 
-def runs(session: Session, limit: int) -> Sequence[Run]:
-    """The latest runs, newest first."""
-    return session.scalars(select(Run).order_by(Run.started_at.desc()).limit(limit)).all()
+def runs(session: Session, limit: int, *, before: datetime | None = None) -> Sequence[Run]:
+    """The latest runs, newest first; those that began before a moment, where one is given."""
+    latest = select(Run).order_by(Run.started_at.desc()).limit(limit)
+    return session.scalars(latest if before is None else latest.where(Run.started_at < before)).all()
 
 
-def snapshots(session: Session, limit: int) -> Sequence[Snapshot]:
-    """The latest generations, newest first."""
-    return session.scalars(select(Snapshot).order_by(Snapshot.published_at.desc()).limit(limit)).all()
+def run(session: Session, run_id: UUID) -> Run:
+    """One run.
+
+    Raises:
+        RunNotFound: There is none of that id.
+    """
+    found = session.get(Run, run_id)
+    if found is None:
+        raise RunNotFound(run_id)
+    return found
 
 
 def replicas(session: Session, replica_timeout_s: float) -> Sequence[Watched]:
@@ -109,6 +150,31 @@ def requests(session: Session) -> Requests:
     overdue, oldest_open_s = session.execute(select(func.count().filter(is_overdue()), age_s)).one()
     by_state = dict.fromkeys(REQUEST_STATES, 0) | {row.state: row.n for row in counted}
     return Requests(by_state, overdue, float(oldest_open_s or 0))
+
+
+def next_due_at(session: Session) -> datetime | None:
+    """The earliest date by which the law wants an answer to a request that has none; None where there is none."""
+    open_ones = DeletionRequest.state.not_in(("completed", "cancelled"))
+    return session.scalar(select(func.min(DeletionRequest.due_at, type_=Utc())).where(open_ones))
+
+
+def now(session: Session) -> datetime:
+    """The database's clock, by which everything here is dated."""
+    return session.execute(select(func.clock_timestamp(type_=Utc()))).scalar_one()
+
+
+def log(session: Session, limit: int, *, before: int | None = None) -> Log:
+    """The log's latest entries, or the latest before a place."""
+    latest = select(LogEntry.index, LogEntry.entry).order_by(LogEntry.index.desc()).limit(limit)
+    found = session.execute(latest if before is None else latest.where(LogEntry.index < before))
+    signed = session.scalar(select(LogCheckpoint).order_by(LogCheckpoint.size.desc()).limit(1))
+    return Log(
+        origin=tree.origin(session),
+        size=tree.size(session),
+        signed_size=signed.size if signed else 0,
+        signed_at=signed.signed_at if signed else None,
+        entries=tuple((index, json.loads(entry)) for index, entry in found),
+    )
 
 
 def durations(session: Session, bounds_s: Sequence[float]) -> dict[str, Durations]:

@@ -75,6 +75,10 @@ class Pseudonyms:
         """What vouches for a line of the journal and for all lines before it."""
         return self._hmac(b"journal:", f"{before}\n{line}".encode())
 
+    def vouched(self, content: str) -> str:
+        """What vouches for a browser's session and its forms."""
+        return self._hmac(b"session:", content.encode())
+
     def payload(self, content: bytes) -> str:
         """The keyed digest of a request's payload."""
         return self._hmac(b"payload:", content)

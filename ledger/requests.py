@@ -1,61 +1,22 @@
-"""Deletion requests: recording, reading and cancelling them."""
+"""Deletion requests: reading and cancelling them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from ledger import interactions
-from ledger.clock import tick
-from ledger.deletions import combined
-from ledger.errors import InvalidCursor, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
-from ledger.log import salts
+from ledger.errors import InvalidCursor, NotCancellable, RequestNotFound
 from ledger.log.entries import enter
-from ledger.pseudonym import Pseudonyms
-from ledger.states import is_overdue, lift_suppression, settle
-from ledger.tables import DeletionRequest, Erasure, Model, RequestModel, Run
-
-Kind = Literal["subject", "interactions", "item"]
+from ledger.states import is_overdue, lift_suppressions
+from ledger.tables import DeletionRequest, RequestModel, Run
 
 LONGEST_CURSOR = 19
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequest:
-    """What a caller asks to be forgotten.
-
-    Attributes:
-        tenant: Whose request it is; others get "not found" for it.
-        kind: ``subject``: `user` with everything; ``interactions``: the pairs of `user` with `items`;
-            ``item``: `item` with everything.
-        key: The caller's idempotency key, unique per tenant; None records a new request every time.
-        reason: Why, in the caller's words. Kept after the request ends: no identities in it.
-        due_days: Days until the request is overdue.
-    """
-
-    tenant: str
-    kind: Kind
-    user: str | None = None
-    items: tuple[str, ...] = ()
-    item: str | None = None
-    key: str | None = None
-    reason: str | None = None
-    due_days: int = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The request that now stands in the ledger; `replayed` if it stood there before."""
-
-    request_id: UUID
-    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,32 +67,8 @@ class Page:
     cursor: str | None
 
 
-def record(session: Session, new: NewRequest, pseudonyms: Pseudonyms) -> Recorded:
-    """Record a request and suppress its subject in the same transaction, once per key.
-
-    Raises:
-        KeyReused: The key was used with another payload.
-        UnknownSubject: No interaction of the subject, of the item, or none of the pairs is stored.
-    """
-    sequence = tick(session)
-    digests = _Digests.of(new, pseudonyms)
-    earlier = _earlier(session, new.tenant, digests)
-    if earlier is not None:
-        return Recorded(earlier, replayed=True)
-    deletions = combined([(new.kind, _subject(new), _payload(new))])
-    if not interactions.holds_any(session, deletions):
-        raise UnknownSubject(new.kind)
-    request_id = _insert(session, new, sequence, digests)
-    alias = salts.alias(session, scope_of(new.kind), digests.subject)
-    enter(session, "request_recorded", request=request_id, kind=new.kind, subject=alias, sequence=sequence)
-    if not ask_models(session, request_id):
-        interactions.delete_rows(session, deletions)
-        settle(session, [request_id])
-    return Recorded(request_id, replayed=False)
-
-
-def get(session: Session, tenant: str, request_id: UUID) -> RequestView:
-    """Read one request of the tenant.
+def get(session: Session, tenant: str | None, request_id: UUID) -> RequestView:
+    """Read one request of the tenant; `tenant` None reads anyone's, for the ops pages.
 
     Raises:
         RequestNotFound: The tenant has no such request.
@@ -170,8 +107,8 @@ def page(
     return Page(views, str(views[-1].sequence) if len(rows) > limit else None)
 
 
-def cancel(session: Session, tenant: str, request_id: UUID) -> None:
-    """Cancel a request no run has taken, and lift the suppression of its subject.
+def cancel(session: Session, tenant: str | None, request_id: UUID) -> None:
+    """Cancel a request no run has taken, and lift the suppression of its subject; `tenant` None cancels anyone's.
 
     Raises:
         RequestNotFound: The tenant has no such request.
@@ -187,100 +124,13 @@ def cancel(session: Session, tenant: str, request_id: UUID) -> None:
         .where(DeletionRequest.id == request_id)
         .values(state="cancelled", cancelled_at=func.clock_timestamp(), subject=None, payload=None)
     )
-    lift_suppression(session, request_id)
+    lift_suppressions(session, [request_id])
     enter(session, "request_cancelled", request=request_id)
 
 
-def scope_of(kind: str) -> str:
-    """Which ids a deletion of that kind suppresses: those of users, or of items."""
-    return "item" if kind == "item" else "user"
-
-
-@dataclass(frozen=True, slots=True)
-class _Digests:
-    """What is kept of a request for good: keyed digests of its key, its payload and its subject."""
-
-    key: str | None
-    payload: str
-    subject: str
-
-    @classmethod
-    def of(cls, new: NewRequest, pseudonyms: Pseudonyms) -> _Digests:
-        asked = {"kind": new.kind, "subject": _subject(new), "payload": _payload(new), "reason": new.reason}
-        spelled = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-        pseudonym = pseudonyms.item if new.kind == "item" else pseudonyms.user
-        return cls(
-            key=None if new.key is None else pseudonyms.payload(new.key.encode()),
-            payload=pseudonyms.payload(spelled.encode()),
-            subject=pseudonym(_subject(new) or ""),
-        )
-
-
-def _earlier(session: Session, tenant: str, digests: _Digests) -> UUID | None:
-    """The request recorded under the same key."""
-    if digests.key is None:
-        return None
-    of_key = and_(DeletionRequest.tenant == tenant, DeletionRequest.key_digest == digests.key)
-    earlier = session.execute(select(DeletionRequest.id, DeletionRequest.payload_digest).where(of_key)).one_or_none()
-    if earlier is None:
-        return None
-    if earlier.payload_digest != digests.payload:
-        raise KeyReused
-    request_id: UUID = earlier.id
-    return request_id
-
-
-def _insert(session: Session, new: NewRequest, sequence: int, digests: _Digests) -> UUID:
-    """Insert the request and suppress its subject from `sequence` on."""
-    request_id = session.execute(
-        insert(DeletionRequest)
-        .values(
-            tenant=new.tenant,
-            key_digest=digests.key,
-            payload_digest=digests.payload,
-            kind=new.kind,
-            subject=_subject(new),
-            payload=_payload(new),
-            subject_hmac=digests.subject,
-            sequence=sequence,
-            reason=new.reason,
-            state="pending",
-            recorded_at=func.statement_timestamp(),
-            due_at=func.statement_timestamp() + timedelta(days=new.due_days),
-        )
-        .returning(DeletionRequest.id)
-    ).scalar_one()
-    session.execute(
-        insert(Erasure).values(
-            request_id=request_id,
-            scope=scope_of(new.kind),
-            subject_hmac=digests.subject,
-            sequence=sequence,
-            changed=sequence,
-            active=True,
-        )
-    )
-    return request_id
-
-
-def ask_models(session: Session, request_id: UUID) -> int:
-    """Ask every declared model; returns how many there are."""
-    asked = insert(RequestModel).from_select(
-        ["request_id", "model", "state"], select(literal(request_id), Model.name, literal("pending"))
-    )
-    return len(session.execute(asked.returning(RequestModel.model)).all())
-
-
-def _subject(new: NewRequest) -> str | None:
-    return new.item if new.kind == "item" else new.user
-
-
-def _payload(new: NewRequest) -> dict[str, Any] | None:
-    return {"items": sorted(set(new.items))} if new.kind == "interactions" else None
-
-
-def _is(tenant: str, request_id: UUID) -> ColumnElement[bool]:
-    return and_(DeletionRequest.tenant == tenant, DeletionRequest.id == request_id)
+def _is(tenant: str | None, request_id: UUID) -> ColumnElement[bool]:
+    of_id = DeletionRequest.id == request_id
+    return of_id if tenant is None else and_(DeletionRequest.tenant == tenant, of_id)
 
 
 def _rows() -> Select[DeletionRequest, bool]:

@@ -20,12 +20,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from ledger import clock, interactions, journal_lines, requests
 from ledger.among import among
 from ledger.database import Database, unit_of_work
-from ledger.deletions import combined
+from ledger.deletions import combined, scope_of
 from ledger.errors import SubjectInUse
 from ledger.journal import Book, Facts, Floors, Journal
 from ledger.log import salts
 from ledger.log.entries import enter
 from ledger.pseudonym import Pseudonyms
+from ledger.recording import ask_models
 from ledger.states import lock_in_order, settle
 from ledger.tables import Clock, DeletionRequest, Erasure, Interaction, Model
 
@@ -210,7 +211,7 @@ def _names(session: Session, lines: Iterable[Facts], pseudonyms: Pseudonyms) -> 
     """The stored ids behind the pseudonyms that the lines name, by pseudonym."""
     wanted: dict[str, set[str]] = {"user": set(), "item": set()}
     for line in lines:
-        wanted[requests.scope_of(line["kind"])].add(line["subject"])
+        wanted[scope_of(line["kind"])].add(line["subject"])
     return {
         **_found(session, Interaction.user_id, pseudonyms.user, wanted["user"]),
         **_found(session, Interaction.item_id, pseudonyms.item, wanted["item"]),
@@ -252,7 +253,7 @@ def _record_again(session: Session, line: Facts, names: Mapping[str, str], pseud
             due_at=datetime.fromisoformat(line["due_at"]),
         )
     )
-    scope = requests.scope_of(kind)
+    scope = scope_of(kind)
     session.execute(
         upsert(Erasure).values(
             request_id=request_id,
@@ -266,7 +267,7 @@ def _record_again(session: Session, line: Facts, names: Mapping[str, str], pseud
     )
     alias = salts.alias(session, scope, line["subject"])
     enter(session, "request_recorded_again", request=request_id, kind=kind, subject=alias, sequence=sequence)
-    if not requests.ask_models(session, request_id):
+    if not ask_models(session, [request_id]):
         interactions.delete_rows(session, combined([(kind, subject, payload)]))
         settle(session, [request_id])
     return sequence

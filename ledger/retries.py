@@ -47,6 +47,19 @@ def end_silent(session: Session, model: str | None = None) -> Sequence[SilentRun
     return silent
 
 
+def end_held(session: Session, run_id: UUID, reason: str) -> bool:
+    """End a live run whatever its worker does, and give its requests back; False where it is not live.
+
+    A worker that is at it loses its lease.
+    """
+    held = update(Run).where(Run.id == run_id, Run.state == "live")
+    ended = held.values(state="expired", ended_at=func.clock_timestamp(), failure=reason)
+    runs = session.execute(ended.returning(Run.id, Run.model)).all()
+    lock_in_order(session, _taken_by(session, [run.id for run in runs]))
+    give_back_silent(session, runs)
+    return bool(runs)
+
+
 def give_back_silent(session: Session, silent: Sequence[SilentRun]) -> None:
     """Give back what runs that fell silent had. The requests are locked.
 
@@ -75,6 +88,17 @@ def give_back_failed(session: Session, run_id: UUID, model: str, reason: str, *,
         update(DeletionRequest)
         .where(among(DeletionRequest.id, request_ids))
         .values(state="failed", failure=reason, next_attempt_at=func.clock_timestamp() + pause)
+    )
+
+
+def give_back_unfinished(session: Session, run_id: UUID) -> None:
+    """Give back what a run had whose worker was told to stop: at once, and as though it had not been tried."""
+    lock_in_order(session, _taken_by(session, [run_id]))
+    request_ids = _release(session, run_id)
+    session.execute(
+        update(DeletionRequest)
+        .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
+        .values(state=resumed_state(), attempts=DeletionRequest.attempts - 1, next_attempt_at=None)
     )
 
 

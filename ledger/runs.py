@@ -21,12 +21,12 @@ from ledger.deletions import combined
 from ledger.errors import LeaseLost, ModelKindChanged, PointerMoved, WatermarkFell
 from ledger.finite import finite
 from ledger.log.entries import enter
-from ledger.retries import end_silent, give_back_failed, give_back_silent
+from ledger.retries import end_silent, give_back_failed, give_back_silent, give_back_unfinished
 from ledger.shares import first_due
 from ledger.states import due_since, is_due, lock_in_order, lock_pointer, settle
 from ledger.tables import OPEN_STATES, DeletionRequest, Model, RequestModel, Run, Snapshot
 
-Purpose = Literal["unlearn", "train"]
+Purpose = Literal["unlearn", "train", "rollback"]
 DueRequest: TypeAlias = Row[UUID, str, str | None, dict[str, Any] | None, UUID | None, datetime]
 
 
@@ -85,19 +85,17 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     """Take every due request of the model for a new run; None when there is none, or another run is live.
 
     Of requests that were divided into shares, because runs with them failed, it takes one share. A run to train
-    takes them all, and is leased even when no request is due.
+    takes them all, and one to roll back takes none; both are leased even when no request is due.
     """
     pointer = lock_pointer(session, model)
-    if pointer is None or (pointer.current is None and purpose == "unlearn"):
+    if pointer is None or (pointer.current is None and purpose != "train"):
         return None
     silent = end_silent(session, model)
     if _has_live_run(session, model):
         return None
     owed = _lock_owed(session, model)
     give_back_silent(session, silent)
-    due = _due(session, model, owed)
-    if purpose == "unlearn":
-        due = first_due(due)
+    due = _taken(_due(session, model, owed), purpose)
     if not due and purpose == "unlearn":
         return None
     run_id = _begin(session, pointer, owner, lease_s, purpose)
@@ -123,7 +121,7 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
 def heartbeat(
     session: Session, lease: Lease, lease_s: float, phase: str, step: int, residual: float | None = None
 ) -> None:
-    """Extend the lease and say how far the run is.
+    """Extend the lease and say how far the run is; the residual it said last stays where it says none.
 
     Raises:
         LeaseLost: The run expired or ended.
@@ -137,7 +135,7 @@ def heartbeat(
             lease_expires_at=now + timedelta(seconds=lease_s),
             phase=phase,
             step=step,
-            residual=residual,
+            residual=Run.residual if residual is None else residual,
         )
         .returning(Run.id)
     )
@@ -200,6 +198,18 @@ def fail(session: Session, lease: Lease, reason: str, *, suspect: bool = False) 
     _end(session, lease.run_id, state="failed", failure=reason)
 
 
+def give_back(session: Session, lease: Lease) -> None:
+    """End the run because its worker is to stop; its requests may be taken at once.
+
+    Raises:
+        LeaseLost: The run expired or ended.
+    """
+    _lock_run(session, lease)
+    give_back_unfinished(session, lease.run_id)
+    enter(session, "run_expired", run=lease.run_id)
+    _end(session, lease.run_id, state="expired", failure="its worker was told to stop")
+
+
 def _has_live_run(session: Session, model: str) -> bool:
     """Whether the model has a live run, once whoever is ending it has done so.
 
@@ -238,6 +248,13 @@ def _due(session: Session, model: str, owed: Sequence[UUID]) -> Sequence[DueRequ
     ).all()
 
 
+def _taken(due: Sequence[DueRequest], purpose: Purpose) -> Sequence[DueRequest]:
+    """Those of the due requests that a run of this purpose takes."""
+    if purpose == "rollback":
+        return ()
+    return first_due(due) if purpose == "unlearn" else due
+
+
 def _begin(session: Session, pointer: Model, owner: str, lease_s: float, purpose: Purpose) -> UUID | None:
     """Insert the live run; None if the model has one."""
     now = func.clock_timestamp()
@@ -274,7 +291,7 @@ def _take(session: Session, model: str, run_id: UUID, request_ids: Sequence[UUID
 def _watermark(session: Session, pointer: Model, purpose: Purpose) -> int:
     """The largest clock value such that the child will satisfy every erasure up to it.
 
-    Training leaves out everything asked for so far. Unlearning satisfies all but what it had to leave
+    Training leaves out everything asked for so far. Any other run satisfies all but what it had to leave
     behind: a request still in its pause, or one recorded since.
     """
     now = clock.reading(session)

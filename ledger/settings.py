@@ -59,6 +59,10 @@ class SharedSettings(BaseSettings):
     due_days: int = Field(default=30, ge=1)
     """Days from recording until a request is overdue. GDPR article 12(3) allows one month."""
 
+    callback_private: bool = False
+    """Let callbacks go to plain http and to addresses that are not public. With that, whoever may ask for deletions
+    can have the workers call any machine they reach: only where those who ask are trusted."""
+
     demo_mode: bool = False
     """Open the ops pages and the metrics without a key. Never on a machine that others can reach."""
 

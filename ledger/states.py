@@ -83,6 +83,7 @@ def settle(session: Session, request_ids: Sequence[UUID]) -> Sequence[UUID]:
     return settled
 
 
-def lift_suppression(session: Session, request_id: UUID) -> None:
-    """Let replicas answer for the subject again."""
-    session.execute(update(Erasure).where(Erasure.request_id == request_id).values(active=False, changed=tick(session)))
+def lift_suppressions(session: Session, request_ids: Sequence[UUID]) -> None:
+    """Let replicas answer for the subjects again: one change of all of them, for it is one commit."""
+    lifted = update(Erasure).where(among(Erasure.request_id, request_ids))
+    session.execute(lifted.values(active=False, changed=tick(session)))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    Identity,
     Index,
     MetaData,
     Text,
@@ -25,7 +26,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 OPEN_STATES = ("pending", "in_progress", "failed")
+UNFINISHED_STATES = (*OPEN_STATES, "unlearned")
 REQUEST_STATES = (*OPEN_STATES, "unlearned", "completed", "cancelled")
+RUN_PURPOSES = ("unlearn", "train", "rollback")
+RUN_OUTCOMES = ("published", "failed", "expired")
 REQUEST_KINDS = ("subject", "interactions", "item")
 
 
@@ -122,7 +126,7 @@ class DeletionRequest(Base):
     """Someone asked that something be forgotten.
 
     `subject` and `payload` are nulled when the request ends. The digests are keyed: what a caller sent
-    cannot be guessed from them.
+    cannot be guessed from them. `traceparent` names the trace of the call that recorded it, where one is kept.
     """
 
     __tablename__ = "deletion_requests"
@@ -133,6 +137,8 @@ class DeletionRequest(Base):
         one_of("state", REQUEST_STATES),
         Index("ix_deletion_requests_page", "tenant", "sequence"),
         Index("ix_deletion_requests_state", "state"),
+        Index("ix_deletion_requests_recorded_at", "recorded_at"),
+        Index("ix_deletion_requests_completed_at", "completed_at"),
         Index("ix_deletion_requests_unsuppressed", "sequence", postgresql_where=text("suppressed_at IS NULL")),
     )
 
@@ -156,6 +162,7 @@ class DeletionRequest(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_attempt_at: Mapped[datetime | None]
     failure: Mapped[str | None]
+    traceparent: Mapped[str | None]
 
 
 class Run(Base):
@@ -167,8 +174,8 @@ class Run(Base):
 
     __tablename__ = "runs"
     __table_args__ = (
-        one_of("purpose", ("unlearn", "train")),
-        one_of("state", ("live", "published", "failed", "expired")),
+        one_of("purpose", RUN_PURPOSES),
+        one_of("state", ("live", *RUN_OUTCOMES)),
         Index("ix_runs_live", "model", unique=True, postgresql_where=text("state = 'live'")),
         Index("ix_runs_started_at", "started_at"),
         Index(
@@ -197,6 +204,21 @@ class Run(Base):
     certificate: Mapped[dict[str, Any] | None]
     uncertified: Mapped[str | None]
     certifications: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class RunProgress(Base):
+    """A point of a run's residual curve, there to be looked at: nothing depends on it, and old ones are deleted."""
+
+    __tablename__ = "run_progress"
+    __table_args__ = (Index("ix_run_progress_at", "at"),)
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    elapsed_s: Mapped[float]
+    phase: Mapped[str]
+    step: Mapped[int]
+    residual: Mapped[float]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class RequestModel(Base):
@@ -258,6 +280,26 @@ class Replica(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class Worker(Base):
+    """One worker process and when it last took a ring. One that ends signs off; one that is killed stays."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    heard_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Occurrence(Base):
+    """How often something has happened that leaves no other row, and when last."""
+
+    __tablename__ = "occurrences"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(server_default=text("1"))
+    last_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class Interaction(Base):
     """A user had to do with an item. `event_at` is in seconds since 1970, or a running number, or unknown."""
 
@@ -281,6 +323,40 @@ class Receipt(Base):
     kid: Mapped[str]
     jws: Mapped[str]
     issued_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class CallbackUrl(Base):
+    """Where to tell of a request's changes of state, until it ends."""
+
+    __tablename__ = "callback_urls"
+
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("deletion_requests.id"), primary_key=True)
+    url: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Callback(Base):
+    """A change of state that somebody wants to be told of. A trigger inserts it in the transaction of the change.
+
+    It waits while `next_attempt_at` is set; then it is delivered, and its `url` forgotten, or dead.
+    """
+
+    __tablename__ = "callbacks"
+    __table_args__ = (
+        Index("ix_callbacks_request_id", "request_id"),
+        Index("ix_callbacks_due", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+    )
+
+    number: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    id: Mapped[UUID] = mapped_column(server_default=func.gen_random_uuid())
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("deletion_requests.id"))
+    url: Mapped[str | None]
+    state: Mapped[str]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_attempt_at: Mapped[datetime | None] = mapped_column(server_default=func.clock_timestamp())
+    delivered_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+    failure: Mapped[str | None]
 
 
 class ApiKey(Base):

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from alteraser import crash
 from alteraser.errors import UnknownCrashPoint
-from ledger.errors import SecretMalformed, SecretMissing
+from ledger.errors import SecretMalformed, SecretMissing, TracingRefused
 from ledger.logs import log_as_json
 from ledger.settings import faults
+from ledger.tracing import trace_as_asked
 from service.errors import StartRefused
 from service.listening import bound
 from service.settings import ServiceSettings
@@ -25,13 +26,14 @@ def main() -> int:
         if settings.crash_at is not None:
             crash.arm(settings.crash_at)
         log_as_json()
+        trace_as_asked("web")
         with bound(settings.service_host, settings.service_port) as listening:
             from service.server import serve  # loads torch, which takes seconds: only where all else is well
 
             serve(settings, listening)
     except ValidationError as error:
         return _refuse(faults(error))
-    except (StartRefused, SecretMissing, SecretMalformed, UnknownCrashPoint) as error:
+    except (StartRefused, SecretMissing, SecretMalformed, TracingRefused, UnknownCrashPoint) as error:
         return _refuse(str(error))
     return 0
 

@@ -11,16 +11,46 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.telemetry import TelemetryConfig
 
+from service import assets
 from service.body_guard import BodyGuard
-from service.collectors import LedgerCollector, ReplicaCollector
+from service.collectors.broker import BrokerCollector
+from service.collectors.journal import JournalCollector
+from service.collectors.ledger import LedgerCollector
+from service.collectors.replica import ReplicaCollector
 from service.edge import Edge
 from service.openapi import describe
 from service.parts import Parts
 from service.problems import answer_with_problems
-from service.routes import contract, health, jwks, log, metrics, models, ops, recommendations, requests
+from service.routes import (
+    batches,
+    contract,
+    health,
+    jwks,
+    log,
+    metrics,
+    models,
+    ops,
+    ops_actions,
+    ops_sessions,
+    recommendations,
+    requests,
+)
 from service.settings import ServiceSettings
 
-ROUTES = (requests, recommendations, models, log, jwks, health, metrics, ops, contract)
+ROUTES = (
+    requests,
+    batches,
+    recommendations,
+    models,
+    log,
+    jwks,
+    health,
+    metrics,
+    ops,
+    ops_actions,
+    ops_sessions,
+    contract,
+)
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 DESCRIPTION = """Forgets people: a deletion request is out of the data, the model and every serving
 replica in about a second, with a signed receipt.
@@ -49,15 +79,24 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         telemetry=NO_TELEMETRY,  # a span's attributes hold the path, and a path can hold an identity
     )
     app.state.parts = parts
-    parts.metrics.registry.register(LedgerCollector(parts.database))
-    parts.metrics.registry.register(ReplicaCollector(parts.replica))
+    _measure(parts)
     app.add_middleware(BodyGuard)
     app.add_middleware(Edge, metrics=parts.metrics)
     answer_with_problems(app)
+    app.mount(assets.PATH, assets.Assets())
     for module in ROUTES:
         app.include_router(module.router)
     describe(app)
     return app
+
+
+def _measure(parts: Parts) -> None:
+    """Have everything read that a scrape of this process shows."""
+    registry = parts.metrics.registry
+    registry.register(LedgerCollector(parts.database, parts.settings.replica_timeout_s))
+    registry.register(BrokerCollector(parts.doorbell))
+    registry.register(JournalCollector(parts.journal))
+    registry.register(ReplicaCollector(parts.replica))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The check of every body before it is read: not too large, and declared to be JSON."""
+"""The check of every body before it is read: not too large, and declared to be JSON, or a form where forms are sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from service.errors import BodyTooLarge, ServiceError, UnsupportedContentType, a
 from service.problems import problem
 
 LIMIT_BYTES = 1024 * 1024
+BATCH_LIMIT_BYTES = 4 * LIMIT_BYTES
+BATCHES = ":batch"
+"""Paths that end so take more."""
+
+FORMS = "/ops/"
+"""Paths that begin so take what a browser's form sends, and no JSON."""
 
 
 class BodyGuard:
@@ -29,29 +35,28 @@ class BodyGuard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refused = _refusal(Headers(scope=scope))
+        limit_bytes = BATCH_LIMIT_BYTES if scope["path"].endswith(BATCHES) else LIMIT_BYTES
+        expected = "application/x-www-form-urlencoded" if scope["path"].startswith(FORMS) else "application/json"
+        refused = _refusal(Headers(scope=scope), limit_bytes, expected)
         if refused is not None:
             trace_id = scope["state"]["trace_id"]
             response = problem(answer_to(refused), trace_id, headers={"Connection": "close"})
             await response(scope, receive, send)
             return
-        await self.app(scope, _bounded(receive), send)
+        await self.app(scope, _bounded(receive, limit_bytes), send)
 
 
-def _refusal(headers: Headers) -> type[ServiceError] | None:
+def _refusal(headers: Headers, limit_bytes: int, expected: str) -> type[ServiceError] | None:
     """Why these headers announce a body that is not read, or None."""
     length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > LIMIT_BYTES:
+    if length.isdecimal() and int(length) > limit_bytes:
         return BodyTooLarge
     has_body = length != "0" or "transfer-encoding" in headers
-    return UnsupportedContentType if has_body and not _is_json(headers.get("content-type", "")) else None
+    is_expected = headers.get("content-type", "").partition(";")[0].strip().lower() == expected
+    return UnsupportedContentType if has_body and not is_expected else None
 
 
-def _is_json(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == "application/json"
-
-
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, limit_bytes: int) -> Receive:
     """`receive`, which raises once the body has exceeded the limit: a length need not be announced."""
     received_bytes = 0
 
@@ -59,7 +64,7 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal received_bytes
         message = await receive()
         received_bytes += len(message.get("body", b""))
-        if received_bytes > LIMIT_BYTES:
+        if received_bytes > limit_bytes:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return message
 

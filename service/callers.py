@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from time import monotonic
+from uuid import UUID
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from ledger.api_keys import Caller, authenticate
+from ledger.api_keys import Caller, authenticate, holder
 from ledger.database import Database, unit_of_work
 
 LIMIT = 10_000
@@ -57,6 +58,11 @@ class Callers:
             raise
         self._remember(digest, caller)
         return caller
+
+    def holder(self, key_id: UUID) -> Caller | None:
+        """The caller behind a browser's session, asking the database; None where the key was revoked."""
+        with unit_of_work(self.database) as session:
+            return holder(session, key_id)
 
     def _remember(self, digest: bytes, caller: Caller | None) -> None:
         if caller is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from time import perf_counter
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
+from opentelemetry.trace import INVALID_TRACE_ID, Span, Status, StatusCode
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from ledger import tracing
 from ledger.logs import told
 from service.errors import UNEXPECTED
 from service.metrics import Metrics
@@ -18,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 CLIENT_GONE = 499
+UNEXPECTED_FROM = 500
 
 
 class Edge:
@@ -39,10 +43,14 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        trace_id = str(uuid4())
-        scope.setdefault("state", {})["trace_id"] = trace_id
-        with bound_contextvars(trace_id=trace_id):
-            await self._answer(scope, receive, _Watched(send, trace_id))
+        self.metrics.asked()
+        with tracing.answering(Headers(scope=scope).get(tracing.HEADER)) as span:
+            trace_id = _named(span)
+            scope.setdefault("state", {})["trace_id"] = trace_id
+            watched = _Watched(send, trace_id)
+            with bound_contextvars(trace_id=trace_id):
+                await self._answer(scope, receive, watched)
+            _describe(span, scope, watched.status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: _Watched) -> None:
         started_at = perf_counter()
@@ -59,7 +67,7 @@ class Edge:
         method, route = _method(scope), _route(scope)
         self.metrics.answered(method, route, status, duration_s)
         answered = {"method": method, "route": route, "status": status, "duration_s": round(duration_s, 6)}
-        log.info("request_answered", **answered)
+        log.info("request_answered", **answered, **_request(scope))
 
 
 class _Watched:
@@ -84,3 +92,27 @@ def _method(scope: Scope) -> str:
 
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path_format", "unmatched")
+
+
+def _named(span: Span) -> str:
+    """The id of the trace the answer belongs to; a new one where none is kept."""
+    trace_id = span.get_span_context().trace_id
+    return str(uuid4() if trace_id == INVALID_TRACE_ID else UUID(int=trace_id))
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    """Say what was asked and answered, by the template of the route."""
+    method, route = _method(scope), _route(scope)
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    span.set_attributes({f"alteraser.{name}": value for name, value in _request(scope).items()})
+    if status >= UNEXPECTED_FROM:
+        span.set_status(Status(StatusCode.ERROR))
+
+
+def _request(scope: Scope) -> dict[str, str]:
+    """The deletion request that the path names, if it is an id: it may be anything else."""
+    try:
+        return {"request": str(UUID(scope.get("path_params", {})["request_id"]))}
+    except (KeyError, ValueError):
+        return {}

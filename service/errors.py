@@ -3,6 +3,7 @@
     ServiceError
     ├── NotAuthenticated            no API key, or one that is unknown or revoked
     ├── ScopeMissing                the key is good, but not for this
+    ├── ForgedForm                  a form that no page of the caller's session sent
     ├── BodyTooLarge                more bytes than one request may have
     ├── UnsupportedContentType      a body that is not declared to be JSON
     ├── KeysDiffer                  `Idempotency-Key` and `request_id` name two different keys
@@ -30,14 +31,18 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ledger.errors import (
+    CallbackRefused,
     InvalidCursor,
     JournalAway,
     KeyReused,
     NoCheckpoint,
     NoSuchEntry,
     NotCancellable,
+    NotHeld,
+    NotRetriable,
     ProofOutOfRange,
     RequestNotFound,
+    RunNotFound,
     UnknownModel,
     UnknownSubject,
 )
@@ -69,6 +74,10 @@ class ScopeMissing(ServiceError):
     def __init__(self, scopes: tuple[str, ...]) -> None:
         super().__init__(f"needs one of the scopes {', '.join(scopes)}")
         self.scopes = scopes
+
+
+class ForgedForm(ServiceError):
+    """A form that no page of the caller's session sent."""
 
 
 class BodyTooLarge(ServiceError):
@@ -222,11 +231,17 @@ ANSWERS: dict[type[Exception], Answer] = {
         "The API key does not allow this",
         "Use a key that has the scope named in this operation's description.",
     ),
+    ForgedForm: Answer(
+        HTTPStatus.FORBIDDEN,
+        "forged-form",
+        "This form was not sent by a page of yours",
+        "Open the page again and send the form from there, or send the key as `Authorization: Bearer <key>`.",
+    ),
     BodyTooLarge: Answer(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body-too-large",
         "The body is too large",
-        "A body may have at most 1 MiB. Divide it into several requests.",
+        "A body may have at most 1 MiB, that of a batch 4 MiB. Divide it into several requests.",
     ),
     UnsupportedContentType: Answer(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -245,6 +260,12 @@ ANSWERS: dict[type[Exception], Answer] = {
         "key-reused",
         "The idempotency key belongs to another request",
         "This key was used with another body. Choose a new key for a new request.",
+    ),
+    CallbackRefused: Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "callback-refused",
+        "No callback can go to this URL",
+        "It must be an https URL of a public host, without name and password, of at most 2048 characters.",
     ),
     InvalidCursor: Answer(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -269,6 +290,19 @@ ANSWERS: dict[type[Exception], Answer] = {
         "not-cancellable",
         "The request can no longer be cancelled",
         "Only a pending request can be cancelled.",
+    ),
+    NotRetriable: Answer(
+        HTTPStatus.CONFLICT,
+        "not-retriable",
+        "There is nothing to try again",
+        "The request is being worked on, waits its turn, or has ended. Only one that failed or rests can be tried now.",
+    ),
+    RunNotFound: Answer(HTTPStatus.NOT_FOUND, "run-not-found", "There is no such run", "`/ops/runs` lists the runs."),
+    NotHeld: Answer(
+        HTTPStatus.CONFLICT,
+        "not-held",
+        "The run has ended",
+        "Only a live run can be released.",
     ),
     ReceiptNotIssued: Answer(
         HTTPStatus.CONFLICT,

@@ -1,4 +1,4 @@
-"""The socket the web process listens on."""
+"""The socket the web process will listen on."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import socket
 
 from service.errors import AddressUnavailable, PortInUse
 
-BACKLOG = 2048
-
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens on the address.
+    """A socket that has the address and does not listen yet: whoever calls before there is an answer is turned away.
 
     Raises:
         PortInUse: Another process listens there.
         AddressUnavailable: The address cannot be listened on.
     """
+    listening = socket.socket(_family(host))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a predecessor's connections may still linger
     try:
-        listening = socket.create_server((host, port), backlog=BACKLOG, family=_family(host))
+        listening.bind((host, port))
     except OSError as error:
+        listening.close()
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(host, port) from error
         raise AddressUnavailable(host, port, error.strerror or type(error).__name__) from error

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 
@@ -15,7 +25,16 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which nothing reads
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        build = Info("alteraser_build", "The release that runs.", registry=self.registry)
+        build.info({"version": version("alteraser")})
+        self._unanswered = Gauge(
+            "alteraser_http_requests_in_progress",
+            "Requests that are being answered, those that wait for a deletion included.",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "alteraser_http_requests",
             "Requests answered; status 499 where the client had gone.",
@@ -35,8 +54,13 @@ class Metrics:
             registry=self.registry,
         )
 
+    def asked(self) -> None:
+        """Count a request that is to be answered."""
+        self._unanswered.inc()
+
     def answered(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Count a request by the template of its route."""
+        """Count an answer by the template of the request's route."""
+        self._unanswered.dec()
         self._requests.labels(method, route, str(status)).inc()
         self._duration_s.labels(method, route).observe(duration_s)
 

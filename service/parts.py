@@ -38,6 +38,7 @@ class Parts:
         follower: Keeps the replica up to date.
         callers: Who may call.
         metrics: What is counted here.
+        stopping: Set when the process was told to stop: it is not ready any more, and still answers.
         ending: Set when the process stops: whoever waits for an answer gets it now.
     """
 
@@ -52,6 +53,7 @@ class Parts:
     follower: Follower
     callers: Callers
     metrics: Metrics
+    stopping: Event = field(default_factory=Event)
     ending: Event = field(default_factory=Event)
 
     @classmethod

@@ -14,6 +14,7 @@ PHRASES = {
     "greater_than_equal": "must be at least {ge}",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
+    "keys_differ": "must hold equal keys where both request_id and idempotency_key are given",
     "less_than_equal": "must be at most {le}",
     "list_type": "must be a list",
     "literal_error": "must be one of {expected}",

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
+from ledger.errors import LinesRefused
 from service.errors import (
     ANSWERS,
     BY_STATUS,
@@ -68,6 +69,7 @@ def answer_with_problems(app: FastAPI) -> None:
     """Make every error that `app` meets a problem document."""
     for kind in ANSWERS:
         app.add_exception_handler(kind, _known)
+    app.add_exception_handler(LinesRefused, _refused_lines)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -89,6 +91,17 @@ def documented_with_key(*kinds: type[Exception]) -> dict[int | str, dict[str, An
 def _known(request: Request, error: Exception) -> JSONResponse:
     headers = {"WWW-Authenticate": error.challenge} if isinstance(error, NotAuthenticated) else None
     return problem(answer_to(type(error)), request.state.trace_id, headers=headers)
+
+
+def _refused_lines(request: Request, error: Exception) -> JSONResponse:
+    """What the first refused line of a batch would be told alone, and where each of them is."""
+    faults = error.faults if isinstance(error, LinesRefused) else {}
+    answers = {number: answer_to(type(fault)) for number, fault in faults.items()}
+    parts = [
+        InvalidPart(place="body", pointer=f"/requests/{number}", detail=answer.title)
+        for number, answer in answers.items()
+    ]
+    return problem(next(iter(answers.values())), request.state.trace_id, parts=parts)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from alteraser import crash
 from alteraser.errors import AlteraserError
 from alteraser.snapshot import read
-from ledger import overview, replicas
+from ledger import overview, replicas, tracing
 from ledger.database import Database, unit_of_work
 from ledger.doorbell import COMPLETE
 from ledger.errors import LedgerError, StaleReplica
@@ -245,18 +245,32 @@ class Replica:
         self._refused.pop(model, None)
         if self._serves(model, pointer):
             return False
+        calls = self._calls_satisfied(model, pointer)
         try:
-            live = self._load(model, pointer, pointer.digest)
+            with tracing.stage("swap", calls, model=model, version=pointer.version, replica=self.id):
+                self._swap(model, pointer, pointer.digest)
         except (AlteraserError, SnapshotRefused, OSError) as error:
             reason = type(error).__name__ if isinstance(error, OSError) else str(error)
             self._refused[model] = _Refusal(pointer.digest, monotonic() + RETRY_REFUSED_S, reason)
             log.error("snapshot_refused", model=model, snapshot=pointer.digest, reason=str(error))
             return False
+        return True
+
+    def _swap(self, model: str, pointer: Pointer, digest: str) -> None:
+        """Load the snapshot aside, verified, and serve it from now on."""
+        live = self._load(model, pointer, digest)
         crash.point("swap.loaded")
         self._lives = {**self._lives, model: live}
         swapped_in = {"version": live.version, "snapshot": live.digest, "watermark": live.watermark}
         log.info("snapshot_swapped", model=model, **swapped_in)
-        return True
+
+    def _calls_satisfied(self, model: str, pointer: Pointer) -> tracing.Calls:
+        """The calls that asked for what is forgotten between what is served and what the pointer names."""
+        live = self._lives.get(model)
+        if live is None or not tracing.is_on():
+            return ()
+        with unit_of_work(self._database) as session:
+            return tracing.calls_satisfied(session, model, live.version, pointer.version)
 
     def _load(self, model: str, pointer: Pointer, digest: str) -> Live:
         snapshot = read(self._settings.snapshot_dir, digest)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 
 import structlog
 import uvicorn
@@ -15,10 +17,11 @@ from service.settings import ServiceSettings
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 5
+LOOK_EVERY_S = 0.1
 
 
 class Server(uvicorn.Server):
-    """A server that, told to stop, lets go of the callers who wait.
+    """A server that, told to stop, drains: it says so, answers whoever still comes, then lets go of those who wait.
 
     uvicorn's own access log is off: it would hold the paths, and a path can hold an identity.
     """
@@ -36,9 +39,17 @@ class Server(uvicorn.Server):
         self._parts: Parts = app.state.parts
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the waits, then everything else."""
+        """Drain, end the waits, then everything else."""
+        await self._drain()
         self._parts.ending.set()
         await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Be unready and go on answering until a load balancer has seen it; a second Ctrl-C cuts that short."""
+        self._parts.stopping.set()
+        until = time.monotonic() + self._parts.settings.service_drain_s
+        while time.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 def serve(settings: ServiceSettings, listening: socket.socket) -> None:

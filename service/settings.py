@@ -26,3 +26,7 @@ class ServiceSettings(SharedSettings):
 
     service_model: str | None = None
     """Name of the model that recommends. Unset: the one that was declared first."""
+
+    service_drain_s: float = Field(default=0.0, ge=0)
+    """Seconds for which a process that is told to stop says on `/readyz` that it is not ready and still answers, so
+    that a load balancer can send its callers elsewhere. Make it longer than the balancer takes to notice."""

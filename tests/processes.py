@@ -23,8 +23,8 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
-def wait_until(is_so: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    """Look until it is so.
+def wait_until(is_so: Callable[[], bool], *, within_s: float = 10.0, every_s: float = 0.02) -> None:
+    """Look until it is so, with so much time between two looks.
 
     Raises:
         TimeoutError: It was not in time.
@@ -33,7 +33,7 @@ def wait_until(is_so: Callable[[], bool], *, within_s: float = 10.0) -> None:
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not so within {within_s} s")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def _state_and_parent(pid: int) -> tuple[str, int]:

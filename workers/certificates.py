@@ -17,7 +17,7 @@ from alteraser import crash, snapshot
 from alteraser.certificate import Certificate
 from alteraser.kinds import kind
 from alteraser.snapshot import Snapshot
-from ledger import certificates
+from ledger import certificates, tracing
 from ledger.certificates import Uncertified
 from ledger.database import unit_of_work
 from ledger.finite import finite
@@ -86,7 +86,8 @@ def _settle(workbench: Workbench, taken: Uncertified) -> None:
     started = time.perf_counter()
     crash.point("certificate.taken")
     try:
-        found = certified(snapshot.read(workbench.snapshots, taken.child))
+        with tracing.stage("certify", _calls(workbench, taken), **names):
+            found = certified(snapshot.read(workbench.snapshots, taken.child))
     except (NoSuchProof, NothingProven) as error:
         _record_none(workbench, taken, str(error))
     except Exception as error:
@@ -103,3 +104,9 @@ def _settle(workbench: Workbench, taken: Uncertified) -> None:
 def _record_none(workbench: Workbench, taken: Uncertified, reason: str) -> None:
     with unit_of_work(workbench.database) as session:
         certificates.record_none(session, taken, reason)
+
+
+def _calls(workbench: Workbench, taken: Uncertified) -> tracing.Calls:
+    """The calls that asked for what the run unlearned."""
+    with unit_of_work(workbench.database) as session:
+        return tracing.calls_of_run(session, taken.run_id)

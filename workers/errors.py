@@ -7,7 +7,8 @@
     ├── NeverTrained        the model has no snapshot to unlearn from
     ├── ChildVanished       the written child was gone when it was to be published
     ├── NoSuchProof         models of this kind have no certificate
-    └── NothingProven       the bound of a certificate is not a finite number
+    ├── NothingProven       the bound of a certificate is not a finite number
+    └── ToldToStop          the worker is to stop, and its run takes longer
 
 A reason may be stored with the run and shown on the operations page, so no message holds an identity.
 """
@@ -80,3 +81,11 @@ class NothingProven(WorkerError):
 
     def __init__(self) -> None:
         super().__init__("the bound on the distance of the scores is not a finite number")
+
+
+class ToldToStop(WorkerError):
+    """The worker is to stop, and its run takes longer than it may."""
+
+    def __init__(self, within_s: float) -> None:
+        super().__init__(f"the worker was told to stop and the run was not over within {within_s:g} s")
+        self.within_s = within_s

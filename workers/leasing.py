@@ -9,15 +9,17 @@ from typing import Literal
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from alteraser import crash, snapshot
 from alteraser.errors import AlteraserError, SnapshotError
 from alteraser.snapshot import Snapshot
-from ledger import runs
+from ledger import runs, tracing
 from ledger.database import unit_of_work
+from ledger.doorbell import UNLEARN
 from ledger.errors import LeaseLost, LedgerError
 from ledger.runs import Lease
-from workers.errors import NeverTrained, WorkerError
+from workers.errors import NeverTrained, ToldToStop, WorkerError
 from workers.heartbeat import Heartbeat
 from workers.workbench import Workbench
 
@@ -40,6 +42,8 @@ def take_lease(workbench: Workbench, model: str, purpose: Literal["unlearn", "tr
     crash.point("lease.taken")
     if lease is not None:
         log.info("run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids))
+        for request_id in lease.request_ids:
+            log.info("request_leased", request=str(request_id), run=str(lease.run_id))
     return lease
 
 
@@ -57,16 +61,31 @@ def parent_of(workbench: Workbench, lease: Lease) -> Parent:
 
 @contextmanager
 def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
+    """Hold a run while the block works on it, as `_answered_for` says, in a trace and with its id in every log line."""
+    name = "unlearn" if lease.request_ids else "train"
+    facts = {"model": lease.model, "run": str(lease.run_id)}
+    with unit_of_work(workbench.database) as session:
+        calls = tracing.calls_of(session, lease.request_ids)
+    with bound_contextvars(**facts), tracing.stage(name, calls, **facts), _answered_for(workbench, lease) as heartbeat:
+        yield heartbeat
+
+
+@contextmanager
+def _answered_for(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
     """Hold a run while the block works on it; yield its heartbeat.
 
-    Whatever the block raises is raised on. Where the lease was lost the run is its successor's; after any
-    other error it is recorded as failed, and its requests are tried again: together where the surroundings failed,
-    else in shares until the one at fault is alone, which is an alarm.
+    Whatever the block raises is raised on. Where the lease was lost the run is its successor's; where the worker is
+    to stop, the run is given back and nobody blamed; after any other error it is recorded as failed, and its requests
+    are tried again: together where the surroundings failed, else in shares until the one at fault is alone, which is
+    an alarm.
     """
     try:
         yield Heartbeat(workbench, lease)
     except LeaseLost:
         log.warning("run_lost", model=lease.model, run=str(lease.run_id))
+        raise
+    except ToldToStop:
+        _give_back(workbench, lease)
         raise
     except BaseException as error:  # a Ctrl-C, too, must not leave a live run behind
         reason = reason_of(error)
@@ -77,6 +96,14 @@ def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
         if is_suspect and len(lease.request_ids) == 1:
             log.error("request_isolated", model=lease.model, request=str(lease.request_ids[0]), reason=reason)
         raise
+
+
+def _give_back(workbench: Workbench, lease: Lease) -> None:
+    """Let another worker have the run at once."""
+    with unit_of_work(workbench.database) as session:
+        runs.give_back(session, lease)
+    log.info("run_given_back", model=lease.model, run=str(lease.run_id))
+    workbench.doorbell.ring(UNLEARN)
 
 
 def _may_be_the_requests(error: BaseException) -> bool:

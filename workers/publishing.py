@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alteraser import crash, snapshot
 from alteraser.snapshot import Snapshot
-from ledger import runs
+from ledger import runs, tracing
 from ledger.database import unit_of_work
 from ledger.runs import Lease, PublishedSnapshot
 from workers.attempts import Child
@@ -47,6 +47,14 @@ def publish(workbench: Workbench, lease: Lease, digest: str, child: Child) -> No
         hyperparameters=dict(child.snapshot.hyperparameters),
     )
     crash.point("publish.before")
+    with tracing.stage("publish", child=digest):
+        _commit(workbench, lease, published, child)
+    crash.point("publish.committed")
+
+
+def _commit(workbench: Workbench, lease: Lease, published: PublishedSnapshot, child: Child) -> None:
+    """Commit the publish, and know whether that went through although its answer was lost."""
+    digest = published.digest
     try:
         with unit_of_work(workbench.database) as session:
             runs.publish(session, lease, published, child.report)
@@ -56,7 +64,6 @@ def publish(workbench: Workbench, lease: Lease, digest: str, child: Child) -> No
     except DBAPIError:  # the server went away, or ended a transaction that stood still
         if not _was_published(workbench, lease, digest):
             raise
-    crash.point("publish.committed")
 
 
 def _was_published(workbench: Workbench, lease: Lease, digest: str) -> bool:

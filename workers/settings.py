@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from ledger.settings import SharedSettings
@@ -35,3 +37,23 @@ class WorkerSettings(SharedSettings):
 
     worker_device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     """Where torch computes: `cpu`, `cuda` or `cuda:1`. One worker per GPU."""
+
+    worker_stop_s: float = Field(default=5.0, ge=0)
+    """Seconds for which a worker that is told to stop goes on with its run. One that is not over then is given back,
+    and another worker takes it. Keep it below the time after which whoever stops it kills it."""
+
+    worker_pulse: Path | None = None
+    """File that shows whether worker or beat gets on, for `python -m workers.pulse`. Each process needs one of its own.
+    Unset: none is kept."""
+
+    worker_callback_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds to wait for whoever is called back: to connect, and for each piece of the answer. Whatever a worker
+    died over is sent again after twice as long."""
+
+    worker_callback_tries: int = Field(default=20, ge=1)
+    """Attempts to tell somebody of a change before it is given up. The pauses double from two seconds to six hours:
+    twenty take two days."""
+
+    worker_rollback_grace_s: float = Field(default=604800.0, ge=0)
+    """Seconds for which a superseded generation is kept, so that `alteraser rollback` can return to it. One that
+    holds data of a recorded deletion is never returned to, and goes with the deletion however long this is."""

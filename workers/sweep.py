@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from alteraser import crash
-from ledger import sweep
+from ledger import occurrences, progress, sweep, workers
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
 from ledger.replicas import forget_dead
@@ -18,6 +18,9 @@ from workers.workbench import Workbench
 
 FORGET_REPLICA_AFTER_S = 3600.0
 """A replica silent for so long is gone for good; it held up nothing since its timeout."""
+
+FORGET_WORKER_AFTER_S = 900.0
+"""A worker silent for so long was killed, and its alert has been seen."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +40,7 @@ def sweep_once(workbench: Workbench) -> None:
     with unit_of_work(database) as session:
         sweep.suppress_without_replicas(session, timeout_s)
         forget_dead(session, max(timeout_s, FORGET_REPLICA_AFTER_S))
+        progress.forget_old(session)
         waiting = sweep.models_with_work(session)
     for run_id in expired:
         log.warning("lease_expired", run=str(run_id))
@@ -48,6 +52,9 @@ def sweep_once(workbench: Workbench) -> None:
     complete_ready(workbench)
     destroy_orphans(workbench)
     seal(workbench)
+    with unit_of_work(database) as session:
+        workers.forget_silent(session, FORGET_WORKER_AFTER_S)
+        occurrences.note(session, "sweep")
 
 
 class OverdueAlarm:

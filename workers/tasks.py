@@ -17,9 +17,11 @@ from ledger.errors import LedgerError
 from ledger.sweep import models_with_work
 from workers.certificates import certify_published
 from workers.completion import complete_ready
+from workers.courier import Courier
 from workers.errors import WorkerError
 from workers.hearing import Hearing
 from workers.pipeline import run_once
+from workers.presence import Presence
 from workers.restores import notice_restore, retrain_behind
 from workers.sweep import OverdueAlarm, sweep_once
 from workers.workbench import Workbench
@@ -27,16 +29,17 @@ from workers.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def register(app: Celery, workbench: Workbench, hearing: Hearing) -> None:
-    """Give the application its tasks, each with this worker's connections."""
+def register(app: Celery, workbench: Workbench, hearing: Hearing, courier: Courier) -> None:
+    """Give the application its tasks, each with this worker's connections; after each the courier looks."""
     sweep = AtMostEvery(workbench.settings.worker_sweep_s / 2, notice_restore, sweep_once, OverdueAlarm())
     steps: dict[str, tuple[Callable[[Workbench], object], ...]] = {
         UNLEARN: (notice_restore, retrain_behind, unlearn_pending, certify_published, complete_ready),
         COMPLETE: (notice_restore, complete_ready),
         SWEEP: (sweep,),
     }
+    presence = Presence()
     for name, taken in steps.items():
-        app.task(_task(name, taken, workbench, hearing), name=name)
+        app.task(_task(name, (presence, *taken, courier.call), workbench, hearing), name=name)
 
 
 class AtMostEvery:
@@ -60,10 +63,15 @@ class AtMostEvery:
 
 
 def unlearn_pending(workbench: Workbench) -> None:
-    """Run every model that has work, one after the other; one that fails does not hold up the next."""
+    """Run every model that has work, one after the other; one that fails does not hold up the next.
+
+    A worker that was told to stop begins no other.
+    """
     with unit_of_work(workbench.database) as session:
         models = models_with_work(session)
     for model in models:
+        if workbench.departure.is_told:
+            return
         with suppress(AlteraserError, LedgerError, WorkerError):  # recorded with the run, and logged
             run_once(workbench, model)
 

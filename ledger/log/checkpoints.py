@@ -68,11 +68,17 @@ def all_kept(session: Session) -> Sequence[Kept]:
     return [Kept(each.size, each.note, each.signed_at) for each in found]
 
 
-def proven(session: Session, appended: Appended, signer: NoteSigner) -> dict[str, Any]:
-    """What a receipt says of its entry in the log: where it is, its text, the proof, and a checkpoint that has it."""
-    return {
-        "index": appended.index,
-        "entry": appended.entry,
-        "inclusion": [base64_of(each) for each in tree.inclusion(session, appended.index, appended.size)],
-        "checkpoint": sign(session, signer, appended.size),
-    }
+def proven(session: Session, appended: Sequence[Appended], signer: NoteSigner) -> list[dict[str, Any]]:
+    """What receipts say of their entries, appended at once: where each is, its text, the proof, and a checkpoint."""
+    size = appended[0].size
+    checkpoint = sign(session, signer, size)
+    proofs = tree.inclusions(session, [each.index for each in appended], size)
+    return [
+        {
+            "index": each.index,
+            "entry": each.entry,
+            "inclusion": [base64_of(hashed) for hashed in proof],
+            "checkpoint": checkpoint,
+        }
+        for each, proof in zip(appended, proofs, strict=True)
+    ]

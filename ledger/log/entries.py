@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, LargeBinary, Text, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ledger import merkle
+from ledger.arrays import insert_all
 from ledger.errors import NoSuchEntry
 from ledger.log import tree
 from ledger.merkle import Node
@@ -36,7 +36,7 @@ class Appended:
     Attributes:
         index: Its place, from 0.
         entry: What was hashed, as text.
-        size: Entries the log had right after it.
+        size: Entries the log had after it and those appended with it.
     """
 
     index: int
@@ -62,10 +62,15 @@ def append_entered(session: Session) -> None:
         _append(session, entered)
 
 
-def append(session: Session, event: str, **facts: Any) -> Appended:
-    """Append what the transaction has entered, and this, at once. Nothing may be locked after it."""
-    enter(session, event, **facts)
-    return _append(session, session.info.pop(PENDING))
+def append(session: Session, happened: Sequence[Facts]) -> list[Appended]:
+    """Append what the transaction has entered, and these, at once; where these stand. Nothing may be locked after it.
+
+    Args:
+        session: The transaction.
+        happened: What `enter` takes as its event and facts, one mapping for each entry; at least one.
+    """
+    entered = session.info.pop(PENDING, [])
+    return _append(session, [*entered, *happened])[len(entered) :]
 
 
 def entry(session: Session, index: int) -> str:
@@ -89,7 +94,7 @@ def canonical(facts: Facts) -> str:
     return json.dumps(_spelled(facts), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _append(session: Session, happened: Sequence[Facts]) -> Appended:
+def _append(session: Session, happened: Sequence[Facts]) -> list[Appended]:
     longer = update(LogHead).values(size=LogHead.size + len(happened))
     size, at = session.execute(longer.returning(LogHead.size, func.clock_timestamp())).one()
     start = size - len(happened)
@@ -98,26 +103,16 @@ def _append(session: Session, happened: Sequence[Facts]) -> Appended:
     edge = tree.hashes(session, merkle.whole_subtrees((0, start)))
     _store_entries(session, start, entries)
     _store_nodes(session, merkle.grown(edge, start, leaves))
-    return Appended(size - 1, entries[-1], size)
+    return [Appended(index, each, size) for index, each in enumerate(entries, start)]
 
 
 def _store_entries(session: Session, start: int, entries: list[str]) -> None:
-    numbers = list(range(start, start + len(entries)))
-    rows = func.unnest(literal(numbers, ARRAY(BigInteger)), literal(entries, ARRAY(Text)))
-    _insert_all(session, LogEntry, ["index", "entry"], rows)
+    insert_all(session, LogEntry, {"index": range(start, start + len(entries)), "entry": entries})
 
 
 def _store_nodes(session: Session, gained: Mapping[Node, bytes]) -> None:
     levels, places = zip(*gained, strict=True)
-    columns = literal(list(levels), ARRAY(BigInteger)), literal(list(places), ARRAY(BigInteger))
-    rows = func.unnest(*columns, literal(list(gained.values()), ARRAY(LargeBinary)))
-    _insert_all(session, LogNode, ["level", "place", "hash"], rows)
-
-
-def _insert_all(session: Session, table: type[LogEntry | LogNode], names: list[str], rows: Any) -> None:
-    """Insert many rows, sent as one array for each column however many there are."""
-    named = rows.table_valued(*names).render_derived()
-    session.execute(insert(table).from_select(names, select(*(named.c[name] for name in names))))
+    insert_all(session, LogNode, {"level": levels, "place": places, "hash": list(gained.values())})
 
 
 def _spelled(value: Any) -> Any:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, and_, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from ledger.arrays import unnested
 from ledger.errors import SubjectInUse
 from ledger.log.entries import enter
 from ledger.tables import DeletionRequest, Erasure, Refusal, SubjectSalt
@@ -25,11 +27,28 @@ ENDED = ("completed", "cancelled")
 
 def alias(session: Session, scope: str, subject_hmac: str) -> str:
     """How the log and the receipts call a subject; its salt is drawn where there is none."""
-    drawn = {"scope": scope, "subject_hmac": subject_hmac, "salt": secrets.token_bytes(SALT_BYTES)}
+    return aliases(session, [(scope, subject_hmac)])[scope, subject_hmac]
+
+
+def aliases(session: Session, subjects: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """How the log and the receipts call each (scope, pseudonym); salts are drawn where there are none.
+
+    Whoever names several holds the clock: two that named them in another order would else wait for each other.
+    """
+    named = list(dict.fromkeys(subjects))
+    drawn: dict[str, Sequence[str | bytes]] = {
+        "scope": [scope for scope, _ in named],
+        "subject_hmac": [subject_hmac for _, subject_hmac in named],
+        "salt": [secrets.token_bytes(SALT_BYTES) for _ in named],
+    }
+    rows = unnested(SubjectSalt, drawn)
+    put = upsert(SubjectSalt).from_select([*drawn], select(*(rows.c[name] for name in drawn)))
     keys = [SubjectSalt.scope, SubjectSalt.subject_hmac]
-    kept = upsert(SubjectSalt).values(drawn).on_conflict_do_update(index_elements=keys, set_={"scope": scope})
-    salt = session.execute(kept.returning(SubjectSalt.salt)).scalar_one()  # an update, for nothing else returns the old
-    return hmac.new(salt, subject_hmac.encode(), hashlib.sha256).hexdigest()
+    kept = put.on_conflict_do_update(index_elements=keys, set_={"scope": put.excluded.scope})
+    salts = session.execute(  # an update, for nothing else returns the old
+        kept.returning(SubjectSalt.scope, SubjectSalt.subject_hmac, SubjectSalt.salt)
+    )
+    return {(scope, subject_hmac): _called(salt, subject_hmac) for scope, subject_hmac, salt in salts}
 
 
 def known_alias(session: Session, scope: str, subject_hmac: str) -> str | None:
@@ -73,6 +92,10 @@ def _keep_refusal(session: Session, scope: str, subject_hmac: str) -> None:
         refused.on_conflict_do_update(index_elements=[Refusal.scope, Refusal.subject_hmac], set_={"erased_at": later})
     )
     session.execute(delete(Erasure).where(of_it))
+
+
+def _called(salt: bytes, subject_hmac: str) -> str:
+    return hmac.new(salt, subject_hmac.encode(), hashlib.sha256).hexdigest()
 
 
 def _is(scope: str, subject_hmac: str) -> ColumnElement[bool]:

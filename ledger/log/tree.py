@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from sqlalchemy import BigInteger, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -39,9 +40,21 @@ def inclusion(session: Session, index: int, size: int) -> list[bytes]:
     Raises:
         ProofOutOfRange: The log is not so long, or the entry comes later.
     """
-    if not 0 <= index < size:
+    return inclusions(session, [index], size)[0]
+
+
+def inclusions(session: Session, indices: Iterable[int], size: int) -> list[list[bytes]]:
+    """One such proof for each entry; hashes that several need are read once.
+
+    Raises:
+        ProofOutOfRange: The log is not so long, or an entry comes later.
+    """
+    wanted = list(indices)
+    if not all(0 <= index < size for index in wanted):
         raise ProofOutOfRange(size)
-    return _answer(session, merkle.inclusion(index, size), size)
+    paths = [merkle.inclusion(index, size) for index in wanted]
+    answers = iter(_answer(session, [each for path in paths for each in path], size))
+    return [list(islice(answers, len(path))) for path in paths]
 
 
 def consistency(session: Session, first: int, size: int) -> list[bytes]:

@@ -26,7 +26,10 @@ async def livez() -> Alive:
     responses={503: {"model": Readiness, "description": "It is not; `checks` says why."}},
 )
 def readyz(parts: Runtime, response: Response) -> Readiness:
-    """Check the database, its schema, the loaded snapshots, their watermarks and the journal. Needs no key."""
+    """Check database, schema, loaded snapshots, their watermarks, the journal, and that it was not told to stop.
+
+    Needs no key.
+    """
     is_intact = _is_intact(parts)
     checks = {
         "database": _is_migrated(parts),
@@ -35,6 +38,7 @@ def readyz(parts: Runtime, response: Response) -> Readiness:
         "watermarks_satisfied": is_intact and parts.replica.satisfies_watermark,
         "journal_compared": parts.guard.has_compared,
         "journal_intact": is_intact,
+        "not_stopping": not parts.stopping.is_set(),
     }
     ready = all(checks.values())
     response.status_code = 200 if ready else 503

@@ -10,19 +10,27 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import StringConstraints
 
 from alteraser import crash
-from ledger import completion, journal_lines, requests
+from ledger import completion, destinations, journal_lines, recording, requests
 from ledger.api_keys import Caller
 from ledger.database import unit_of_work
-from ledger.doorbell import UNLEARN
-from ledger.errors import InvalidCursor, JournalAway, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
+from ledger.errors import (
+    CallbackRefused,
+    InvalidCursor,
+    JournalAway,
+    KeyReused,
+    NotCancellable,
+    RequestNotFound,
+    UnknownSubject,
+)
 from service.auth import Runtime, needs
 from service.errors import BodyTooLarge, KeysDiffer, ReceiptNotIssued, UnsupportedContentType
+from service.intake import spread, take_in
 from service.parts import Parts
 from service.problems import documented_with_key
 from service.schemas.deletions import DeletionPage, DeletionStatus, NewDeletion, State
+from service.schemas.keys import Key, agreed
 
 router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
 
@@ -35,7 +43,6 @@ RECEIPT_TYPE = "application/jose"
 Creator = Annotated[Caller, Depends(needs("deletion:create"))]
 Reader = Annotated[Caller, Depends(needs("deletion:read"))]
 Canceller = Annotated[Caller, Depends(needs("deletion:cancel"))]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 IdempotencyKey = Annotated[Key | None, Header(description="The same key and body get the first answer again.")]
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the request to end.")]
 
@@ -59,6 +66,7 @@ _RECEIPT = {
             UnsupportedContentType,
             KeyReused,
             KeysDiffer,
+            CallbackRefused,
             JournalAway,
         ),
     },
@@ -76,19 +84,16 @@ def create(
     process answers for the subject as for someone it never met. A key that comes again with the same body gets the
     first answer again.
     """
-    key = _agreed(idempotency_key, new.request_id)
+    key = agreed(idempotency_key, new.request_id)
     asked = new.for_ledger(caller.tenant, key, parts.settings.due_days)
+    for url in asked.callback_urls:
+        destinations.check(url, allow_private=parts.settings.callback_private)
     with unit_of_work(parts.database) as session:
-        recorded = requests.record(session, asked, parts.pseudonyms)
+        recorded = recording.record(session, asked, parts.pseudonyms)
         view = requests.get(session, caller.tenant, recorded.request_id)
         lines = journal_lines.recorded(session, [recorded.request_id], parts.pseudonyms)
         crash.point("record.inside")
-    crash.point("record.committed")
-    _spread(parts)
-    if not parts.journal.knows(recorded.request_id):
-        parts.journal.append(lines)
-    crash.point("ring.before")
-    parts.ringer.ring(UNLEARN)
+    take_in(parts, lines)
     status = DeletionStatus.as_recorded(view)
     response.headers["Location"] = status.links.self
     return status
@@ -137,7 +142,7 @@ def cancel(request_id: UUID, parts: Runtime, caller: Canceller) -> DeletionStatu
         requests.cancel(session, caller.tenant, request_id)
         view = requests.get(session, caller.tenant, request_id)
     parts.journal.append([journal_lines.cancelled(request_id)])
-    _spread(parts)
+    spread(parts)
     return DeletionStatus.of(view)
 
 
@@ -160,12 +165,6 @@ def receipt(request_id: UUID, parts: Runtime, caller: Reader) -> Response:
     return Response(jws, media_type=RECEIPT_TYPE)
 
 
-def _spread(parts: Parts) -> None:
-    """Make what was just committed known here at once, and to the other replicas soon."""
-    parts.replica.follow_erasures_now()
-    parts.ringer.hint()
-
-
 def _status(parts: Parts, tenant: str, request_id: UUID) -> DeletionStatus:
     with unit_of_work(parts.database) as session:
         return DeletionStatus.of(requests.get(session, tenant, request_id))
@@ -174,23 +173,3 @@ def _status(parts: Parts, tenant: str, request_id: UUID) -> DeletionStatus:
 async def _is_awaited(request: Request, parts: Parts) -> bool:
     """Whether there is still someone to answer, and someone who answers."""
     return not parts.ending.is_set() and not await request.is_disconnected()
-
-
-def _agreed(header: str | None, request_id: UUID | None) -> str | None:
-    """The one idempotency key there is; quotes around the header's, and the case of a UUID, mean nothing.
-
-    Raises:
-        KeysDiffer: Header and body name two.
-    """
-    keys = {_canonical(key) for key in (header, request_id) if key is not None}
-    if len(keys) > 1:
-        raise KeysDiffer
-    return keys.pop() if keys else None
-
-
-def _canonical(key: str | UUID) -> str:
-    bare = str(key).strip('"')
-    try:
-        return str(UUID(bare))
-    except ValueError:
-        return bare

@@ -10,11 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from ledger.requests import Kind, ModelView, NewRequest, RequestView
+from ledger.deletions import Kind
+from ledger.destinations import LONGEST_URL
+from ledger.recording import NewRequest
+from ledger.requests import ModelView, RequestView
 from service.schemas.certificates import CertificateDocument
 from service.schemas.identifiers import Identifier
 
 Reason = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
+CallbackUrl = Annotated[str, StringConstraints(max_length=LONGEST_URL, pattern=r"^[\x21-\x7e]+$")]
 State = Literal["pending", "in_progress", "failed", "unlearned", "completed", "cancelled"]
 
 PAIRS_LIMIT = 10_000
@@ -61,6 +65,10 @@ class NewDeletion(BaseModel):
     )
     item: Identifier = Field(default="", description="An item, with everything.", json_schema_extra=_absent)
     reason: Reason | None = Field(default=None, description="Why. It is kept: write no identity into it.")
+    callback_url: CallbackUrl | None = Field(
+        default=None,
+        description="Where to tell of every change of state (Standard Webhooks). Write no identity into it.",
+    )
     request_id: UUID | None = Field(default=None, description="The caller's idempotency key.")
 
     @model_validator(mode="after")
@@ -87,6 +95,7 @@ class NewDeletion(BaseModel):
             key=key,
             reason=self.reason,
             due_days=due_days,
+            callback_urls=() if self.callback_url is None else (self.callback_url,),
         )
 
 
@@ -218,6 +227,11 @@ def _shared(view: RequestView) -> dict[str, Any]:
     return {name: getattr(view, name) for name in fields}
 
 
+def link_to(request_id: UUID) -> str:
+    """Where a request is followed."""
+    return f"/v1/deletion-requests/{request_id}"
+
+
 def _links(request_id: UUID) -> Links:
-    path = f"/v1/deletion-requests/{request_id}"
+    path = link_to(request_id)
     return Links(self=path, receipt=f"{path}/receipt")

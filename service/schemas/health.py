@@ -28,6 +28,7 @@ class Readiness(BaseModel):
                         "watermarks_satisfied": True,
                         "journal_compared": True,
                         "journal_intact": True,
+                        "not_stopping": True,
                     },
                     "reasons": [],
                 }

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from alteraser.crash import POINTS
+from ledger import receipts
 from tests.faults.fault import Fault, Strike
-from tests.faults.site import LEASE_S, Asked, Site, pause
+from tests.faults.site import LEASE_S, PATIENCE_S, Asked, Site, pause
+from tests.processes import wait_until
+from tests.receiver import Receiver, receiver
 
 OF_A_REPLICA = {
     "record.inside": 1,
@@ -24,7 +27,15 @@ OF_A_REPLICA = {
 PASSES = {"unlearn.step": 4, "write.file": 5}
 """Points that a worker passes several times in one run: any of so many may be the last."""
 
-QUICK = {"record.committed", "unlearn.step", "write.file", "publish.inside", "swap.loaded", "destroy.renamed"}
+QUICK = {
+    "record.committed",
+    "unlearn.step",
+    "write.file",
+    "publish.inside",
+    "swap.loaded",
+    "destroy.renamed",
+    "callback.sent",
+}
 
 
 def crashes() -> list[Fault]:
@@ -37,6 +48,8 @@ def _strike(point: str) -> Strike:
         return _kill_while_discarding
     if point == "expire.committed":
         return _kill_while_expiring
+    if point.startswith("callback."):
+        return lambda site, _: _kill_while_calling_back(site, point)
     if point in OF_A_REPLICA:
         return lambda site, _: _kill_replica(site, f"{point}:{OF_A_REPLICA[point]}")
     return lambda site, random: _kill_worker(site, f"{point}:{random.integers(1, PASSES.get(point, 1) + 1)}")
@@ -90,3 +103,23 @@ def _kill_while_expiring(site: Site, _: np.random.Generator) -> Sequence[Asked]:
     site.await_death("doomed too")
     site.start_worker()
     return asked
+
+
+def _kill_while_calling_back(site: Site, point: str) -> Sequence[Asked]:
+    """Kill a worker while it tells somebody; whoever asked to be told hears of every change at least once."""
+    with receiver() as listener:
+        site.kill("worker")
+        site.start_worker("doomed", crash_at=point)
+        asked = [site.ask(site.someone(), callback_url=listener.url) for _ in range(2)]
+        site.await_death("doomed")
+        site.start_worker()
+        site.await_completed(asked)
+        wait_until(lambda: all(_is_told(listener, each) for each in asked), within_s=PATIENCE_S)
+        keys = receipts.jwks(site.secrets)
+        if not all(heard.is_signed_by(keys) and not site.people_in(heard.body) for heard in listener.heard):
+            raise AssertionError("a callback was not signed, or named somebody")
+    return asked
+
+
+def _is_told(listener: Receiver, asked: Asked) -> bool:
+    return {"in_progress", "unlearned", "completed"} <= set(listener.states(asked.request_id))

@@ -22,8 +22,10 @@ class Fault:
         name: What it is called.
         strike: How it is done.
         is_quick: Whether `make test` has time for it.
+        n_people: How many there must be left to ask; 0 where any deployment has enough.
     """
 
     name: str
     strike: Strike
     is_quick: bool = False
+    n_people: int = 0

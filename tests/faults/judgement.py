@@ -55,8 +55,10 @@ def judge(site: Site, asked: Sequence[Asked], within_s: float = PATIENCE_S) -> J
         wait_until(lambda: _on_disk(site) == _kept(site), within_s=PATIENCE_S)
     except TimeoutError:
         pass
-    n_completed = sum(site.state_of(each) == "completed" for each in asked)
-    completed = [each for each in site.asked if site.state_of(each) == "completed"]
+    n_completed = site.states_of(asked).count("completed")
+    completed = [
+        each for each, state in zip(site.asked, site.states_of(site.asked), strict=True) if state == "completed"
+    ]
     return Judgement(
         n_in=len(asked),
         n_completed=n_completed,
@@ -91,7 +93,7 @@ def _broken_answers(site: Site) -> Iterator[str]:
         found = site.sql("SELECT jws FROM receipts WHERE request_id = :id", id=asked.request_id)
         if found and receipts.verify(found[0].jws, keys)["request_id"] != asked.request_id:
             yield "a receipt is of another request"
-        if site.ask(asked.subject, asked.key) != asked:
+        if site.ask(asked.subject, asked.key, callback_url=asked.callback_url) != asked:
             yield "the same key got another request"
 
 
@@ -115,7 +117,7 @@ def _places(site: Site, completed: Sequence[Asked]) -> Iterator[str]:
         known = snapshot.read(site.snapshots, current).interactions.users
         yield from ("the live snapshot" for subject in subjects if subject in known)
     for place, content in _contents(site):
-        yield from (place for subject in subjects if subject.encode() in content)
+        yield from (place for _ in subjects & site.people_in(content))
 
 
 def _contents(site: Site) -> Iterator[tuple[str, bytes]]:
@@ -132,7 +134,7 @@ def _contents(site: Site) -> Iterator[tuple[str, bytes]]:
 def _send_late(site: Site, subjects: set[str]) -> None:
     """Send the interactions of these people again, all from before they were forgotten."""
     log = site.log
-    rows = np.isin(log.users, list(subjects))
+    rows = np.fromiter((user in subjects for user in log.users), np.bool_, len(log))
     late = InteractionLog(
         users=log.users[rows], items=log.items[rows], times=None if log.times is None else log.times[rows]
     )

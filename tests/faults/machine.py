@@ -23,14 +23,34 @@ from alteraser.interaction_log import InteractionLog
 from alteraser.interactions import Interactions
 from alteraser.model import Parameters
 from alteraser.snapshot import Snapshot
-from ledger import certificates, clock, completion, interactions, receipts, replicas, requests, runs, sweep
+from ledger import (
+    certificates,
+    clock,
+    completion,
+    interactions,
+    receipts,
+    recording,
+    replicas,
+    requests,
+    rollbacks,
+    runs,
+    sweep,
+)
 from ledger.database import Database, unit_of_work
 from ledger.doorbell import UNLEARN, Doorbell, redis_url
-from ledger.errors import KeyReused, LeaseLost, NotCancellable, StaleReplica, UnknownSubject, WatermarkFell
+from ledger.errors import (
+    KeyReused,
+    LeaseLost,
+    NotCancellable,
+    NothingToReturnTo,
+    StaleReplica,
+    UnknownSubject,
+    WatermarkFell,
+)
 from ledger.pseudonym import Pseudonyms
 from ledger.receipts import SigningKey
-from ledger.requests import NewRequest
-from ledger.runs import Lease, PublishedSnapshot
+from ledger.recording import NewRequest
+from ledger.runs import Lease, PublishedSnapshot, Purpose
 from ledger.tables import LogEntry, Receipt
 from tests.faults.ledger_rows import (
     empty,
@@ -45,7 +65,7 @@ from tests.faults.ledger_rows import (
 )
 
 MODEL, TENANT = "main", "shop"
-TIMEOUT_S, LEASE_S = 10.0, 30.0
+TIMEOUT_S, LEASE_S, GRACE_S = 10.0, 30.0, 3600.0
 N_PEOPLE, ITEMS = 14, ("alien", "brazil", "casablanca")
 STAYERS = ("stays-1", "stays-2")
 LONG_AGO = 1_000_000
@@ -121,7 +141,7 @@ class Machine(RuleBasedStateMachine):
         is_known = rows_of(self.database, subject) > 0
         try:
             with unit_of_work(self.database) as session:
-                recorded = requests.record(session, new, self.pseudonyms)
+                recorded = recording.record(session, new, self.pseudonyms)
         except UnknownSubject:
             assert not is_known
             return
@@ -138,11 +158,11 @@ class Machine(RuleBasedStateMachine):
         asked = self.asked[request_id]
         again = NewRequest(tenant=TENANT, kind="subject", user=asked.subject, key=asked.key)
         with unit_of_work(self.database) as session:
-            recorded = requests.record(session, again, self.pseudonyms)
+            recorded = recording.record(session, again, self.pseudonyms)
         assert (recorded.request_id, recorded.replayed) == (request_id, True)
         other = NewRequest(tenant=TENANT, kind="subject", user=STAYERS[0], key=asked.key)
         with pytest.raises(KeyReused), unit_of_work(self.database) as session:
-            requests.record(session, other, self.pseudonyms)
+            recording.record(session, other, self.pseudonyms)
 
     @precondition(lambda self: self.asked)
     @rule(dice=st.data())
@@ -235,9 +255,33 @@ class Machine(RuleBasedStateMachine):
         with pytest.raises(LeaseLost):
             self._publish_child(zombie)
 
+    @precondition(lambda self: self.live is None)
+    @rule()
+    def retrain(self) -> None:
+        """Somebody trains the model anew: on everything that nobody asked to be forgotten."""
+        forget_pauses(self.database)
+        lease = self._leased("train")
+        self._publish_child(lease)
+        self._move(lease.request_ids, "unlearned")
+
+    @precondition(lambda self: self.live is None)
+    @rule()
+    def return_to_an_earlier_generation(self) -> None:
+        """Somebody rolls back as far as can be: to nothing that anybody asked to be forgotten is in."""
+        with unit_of_work(self.database) as session:
+            kept = rollbacks.returnable(session, MODEL)
+        if not kept:
+            with pytest.raises(NothingToReturnTo), unit_of_work(self.database) as session:
+                rollbacks.chosen(session, MODEL, None)
+            return
+        data = snapshot.read(self.root, kept[-1].digest).interactions
+        asked = {each.subject for each in self.asked.values() if each.state != "cancelled"}
+        assert not [subject for subject in asked if subject in data.users]
+        self._publish(self._leased("rollback"), data)
+
     @precondition(lambda self: self.live is not None and self.watermark > 0)
     @rule()
-    def rollback(self) -> None:
+    def publish_a_lower_watermark(self) -> None:
         """Somebody tries to publish a generation that satisfies fewer erasures than the current one."""
         assert self.live is not None
         assert self.live.parent is not None
@@ -337,8 +381,15 @@ class Machine(RuleBasedStateMachine):
         self.complete()
         assert {asked.state for asked in self.asked.values()} <= {"completed", "cancelled"}
         if self.served:
-            assert snapshot.digests(self.root) == {pointer(self.database).digest}
+            with unit_of_work(self.database) as session:
+                assert snapshot.digests(self.root) == completion.kept(session)
         self.nobody_completed_is_anywhere()
+
+    def _leased(self, purpose: Purpose) -> Lease:
+        with unit_of_work(self.database) as session:
+            lease = runs.lease(session, MODEL, "operator", LEASE_S, purpose=purpose)
+        assert lease is not None
+        return lease
 
     def _publish_child(self, lease: Lease) -> None:
         assert lease.parent is not None
@@ -379,16 +430,16 @@ class Machine(RuleBasedStateMachine):
     def _complete(self) -> None:
         with unit_of_work(self.database) as session:
             sweep.suppress_without_replicas(session, TIMEOUT_S)
-            doomed = completion.to_destroy(session, TIMEOUT_S)
+            doomed = completion.to_destroy(session, TIMEOUT_S, GRACE_S)
         for model, digest in doomed:
             snapshot.destroy(self.root, digest)
             with unit_of_work(self.database) as session:
                 completion.mark_destroyed(session, model, digest)
         with unit_of_work(self.database) as session:
             ready = completion.completable(session, TIMEOUT_S)
-        for request_id in ready:
-            with unit_of_work(self.database) as session:
-                completion.complete(session, request_id, self.signer, TIMEOUT_S)
+        with unit_of_work(self.database) as session:
+            done = completion.complete(session, ready, self.signer, TIMEOUT_S)
+        assert list(done.completed) == list(ready)
         self._move(ready, "completed")
 
     def _move(self, request_ids: Iterable[UUID], state: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,13 @@ from workers.workbench import open_workbench
 
 MODEL = "main"
 TENANT = "shop"
-N_USERS, N_ITEMS, N_INTERACTIONS = 600, 80, 9000
-LEASE_S, SWEEP_S, POLL_S, REPLICA_TIMEOUT_S = 2.0, 0.3, 0.2, 2.0
+N_PEOPLE, N_ITEMS, N_EACH = 600, 80, 15
+"""People, items, and interactions of each person on average; where many people are needed, fewer of each."""
+CROWD, N_EACH_OF_CROWD = 12_500, 6
+LEASE_S, SWEEP_S, POLL_S, REPLICA_TIMEOUT_S, CALLBACK_TIMEOUT_S = 2.0, 0.3, 0.2, 2.0, 1.0
 PATIENCE_S = 60.0
+LOOK_EVERY_S, LOOK_S = 0.02, 1e-4
+"""Seconds between two looks at requests: so many at least, and so many for each request, for looking costs too."""
 TAIL_BYTES = 3000
 DISK_BYTES = 48 << 20
 MAX_CONNECTIONS = 60
@@ -60,6 +65,7 @@ class Asked:
     subject: str
     key: str
     request_id: str
+    callback_url: str | None = None
 
 
 class Site:
@@ -72,8 +78,9 @@ class Site:
         is_small_disk: Whether the snapshots lie on a disk of their own that can be filled.
     """
 
-    def __init__(self, folder: Path, held: ExitStack, seed: int) -> None:
+    def __init__(self, folder: Path, held: ExitStack, seed: int, n_people: int = N_PEOPLE) -> None:
         self.folder = folder
+        self.n_people = n_people
         self.snapshots, self.logs, self.secrets = (folder / name for name in ("snapshots", "logs", "secrets"))
         self.asked: list[Asked] = []
         self.is_small_disk = False
@@ -82,7 +89,7 @@ class Site:
         self._n_started = 0
         self._random = np.random.default_rng(seed)
         self._token = self._random.bytes(4).hex()
-        self._never_asked = list(self._random.permutation(N_USERS) + 1)
+        self._never_asked = list(self._random.permutation(n_people) + 1)
         self.logs.mkdir()
         self.snapshots.mkdir()
         make_secrets(self.secrets)
@@ -212,31 +219,29 @@ class Site:
         """How many nobody has asked to forget yet."""
         return len(self._never_asked)
 
-    def post(self, subject: str, key: str, name: str = "web") -> httpx.Response | None:
+    def post(self, subject: str, key: str, name: str = "web", callback_url: str | None = None) -> httpx.Response | None:
         """Ask once that someone be forgotten; None where no answer came."""
-        headers = {**self._headers(), "Idempotency-Key": key}
-        try:
-            return httpx.post(
-                f"{self.url(name)}/v1/deletion-requests", json={"subject": subject}, headers=headers, timeout=TIMED_OUT
-            )
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return None
+        told = {} if callback_url is None else {"callback_url": callback_url}
+        return self._post("", {"subject": subject, **told}, name, {"Idempotency-Key": key})
 
-    def ask(self, subject: str, key: str | None = None, name: str = "web") -> Asked:
+    def ask(self, subject: str, key: str | None = None, name: str = "web", callback_url: str | None = None) -> Asked:
         """Ask until the answer is 201, always under the same key, as a careful caller does."""
-        key = key or f"key-{self._random.bytes(8).hex()}"
-        found: list[Asked] = []
+        key = key or self._new_key()
+        answer = _answered(lambda: self.post(subject, key, name, callback_url))
+        asked = Asked(subject, key, answer["id"], callback_url)
+        if asked not in self.asked:
+            self.asked.append(asked)
+        return asked
 
-        def is_answered() -> bool:
-            answer = self.post(subject, key, name)
-            if answer is not None and answer.status_code == 201:
-                found.append(Asked(subject, key, answer.json()["id"]))
-            return bool(found)
-
-        wait_until(is_answered, within_s=PATIENCE_S)
-        if found[0] not in self.asked:
-            self.asked.append(found[0])
-        return found[0]
+    def ask_all(self, subjects: Sequence[str], name: str = "web") -> list[Asked]:
+        """Ask in one batch that all these people be forgotten, until the answer is 201."""
+        keys = [self._new_key() for _ in subjects]
+        lines = [{"subject": subject, "idempotency_key": key} for subject, key in zip(subjects, keys, strict=True)]
+        results = _answered(lambda: self._post(":batch", {"requests": lines}, name, {}))["results"]
+        answered = zip(subjects, keys, results, strict=True)
+        asked = [Asked(subject, key, result["id"]) for subject, key, result in answered]
+        self.asked += asked
+        return asked
 
     def ask_some(self, n: int) -> list[Asked]:
         """Ask that so many people be forgotten, one after the other."""
@@ -260,9 +265,12 @@ class Site:
             result = session.execute(text(statement), values)
             return list(result) if isinstance(result, CursorResult) and result.returns_rows else []
 
-    def state_of(self, asked: Asked) -> str:
-        """The state of a request, by the ledger."""
-        return str(self.sql("SELECT state FROM deletion_requests WHERE id = :id", id=asked.request_id)[0].state)
+    def states_of(self, asked: Sequence[Asked]) -> list[str]:
+        """The state of each request, by the ledger."""
+        ids = [each.request_id for each in asked]
+        found = self.sql("SELECT id, state FROM deletion_requests WHERE id = ANY(CAST(:ids AS uuid[]))", ids=ids)
+        states = {str(row.id): str(row.state) for row in found}
+        return [states[request_id] for request_id in ids]
 
     def await_completed(self, asked: Sequence[Asked], within_s: float = PATIENCE_S) -> None:
         """Wait until all of these are completed. A certificate that died with its worker waits no two minutes here."""
@@ -273,11 +281,9 @@ class Site:
                 "AND uncertified IS NULL AND lease_expires_at > now() + interval '30 s' "
                 "AND ended_at < now() - interval '5 s'"
             )
-            ids = [each.request_id for each in asked]
-            states = self.sql("SELECT state FROM deletion_requests WHERE id = ANY(CAST(:ids AS uuid[]))", ids=ids)
-            return all(row.state == "completed" for row in states)
+            return set(self.states_of(asked)) <= {"completed"}
 
-        wait_until(are_completed, within_s=within_s)
+        wait_until(are_completed, within_s=within_s, every_s=max(LOOK_EVERY_S, len(asked) * LOOK_S))
 
     def restart_postgres(self, number: signal.Signals = signal.SIGINT, away_s: float = 0.0) -> None:
         """End PostgreSQL with a signal, and start it again on its folder after a while."""
@@ -309,24 +315,41 @@ class Site:
             "snapshot_dir": self.snapshots,
             "secrets_dir": self.secrets,
             "replica_timeout_s": REPLICA_TIMEOUT_S,
+            "callback_private": "true",
             "service_port": 0,
             "service_poll_s": POLL_S,
             "worker_lease_s": LEASE_S,
             "worker_sweep_s": SWEEP_S,
             "worker_threads": 1,
+            "worker_callback_timeout_s": CALLBACK_TIMEOUT_S,
         }
         settings = {f"ALTERASER_{name.upper()}": str(value) for name, value in told.items()}
         return {**kept, **settings, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
     def _everything(self) -> InteractionLog:
         """The interactions everybody has before anyone is forgotten."""
-        made = synthetic(N_USERS, N_ITEMS, N_INTERACTIONS, seed=7)
+        n_each = N_EACH if self.n_people <= N_PEOPLE else N_EACH_OF_CROWD
+        made = synthetic(self.n_people, N_ITEMS, self.n_people * n_each, seed=7)
         users = np.array([self._user(int(user)) for user in made.users], dtype=np.object_)
         return InteractionLog(users=users, items=made.items, times=made.times)
 
     def _user(self, number: int) -> str:
         """An id that occurs nowhere by accident: files, logs and the broker are searched for its bytes."""
         return f"person-{self._token}-{number:04d}"
+
+    def people_in(self, content: bytes) -> set[str]:
+        """Who is named in some bytes."""
+        return {found.decode() for found in re.findall(rf"person-{self._token}-\d+".encode(), content)}
+
+    def _post(self, path: str, body: dict[str, Any], name: str, headers: dict[str, str]) -> httpx.Response | None:
+        url = f"{self.url(name)}/v1/deletion-requests{path}"
+        try:
+            return httpx.post(url, json=body, headers={**self._headers(), **headers}, timeout=TIMED_OUT)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return None
+
+    def _new_key(self) -> str:
+        return f"key-{self._random.bytes(8).hex()}"
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}
@@ -362,13 +385,27 @@ class Site:
 
 
 @contextmanager
-def site(seed: int) -> Iterator[Site]:
-    """A deployment of its own, in its usual state, while the block runs."""
+def site(seed: int, n_people: int = N_PEOPLE) -> Iterator[Site]:
+    """A deployment of its own with so many people, in its usual state, while the block runs."""
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="alteraser-")))
-        made = Site(folder, held, seed)
+        made = Site(folder, held, seed, n_people)
         made.as_usual()
         yield made
+
+
+def _answered(post: Callable[[], httpx.Response | None]) -> dict[str, Any]:
+    """Post until the answer is 201; what it says."""
+    found: list[dict[str, Any]] = []
+
+    def is_answered() -> bool:
+        answer = post()
+        if answer is not None and answer.status_code == httpx.codes.CREATED:
+            found.append(answer.json())
+        return bool(found)
+
+    wait_until(is_answered, within_s=PATIENCE_S)
+    return found[0]
 
 
 def events(log: Path) -> Iterator[dict[str, Any]]:

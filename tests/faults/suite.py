@@ -13,7 +13,7 @@ import numpy as np
 from tests.faults.crashes import crashes
 from tests.faults.fault import Fault
 from tests.faults.judgement import Judgement, judge
-from tests.faults.site import Site, site
+from tests.faults.site import CROWD, N_PEOPLE, Site, site
 from tests.faults.worse import worse
 
 FEWEST_PEOPLE = 80
@@ -68,8 +68,10 @@ def strike_all(faults: Sequence[Fault], *, seed: int, times: int) -> Iterator[Ro
     with ExitStack() as held:
         where_to: Site | None = None
         for fault in faults:
-            if where_to is None:
-                where_to = held.enter_context(site(int(random.integers(1 << 31))))
+            if where_to is None or where_to.n_people_left < fault.n_people:
+                held.close()
+                n_people = CROWD if fault.n_people > N_PEOPLE else N_PEOPLE
+                where_to = held.enter_context(site(int(random.integers(1 << 31)), n_people))
             row = strike(where_to, fault, random, times)
             if not row.is_kept or where_to.n_people_left < FEWEST_PEOPLE:
                 held.close()
@@ -78,12 +80,12 @@ def strike_all(faults: Sequence[Fault], *, seed: int, times: int) -> Iterator[Ro
 
 
 def strike(where: Site, fault: Fault, random: np.random.Generator, times: int) -> Row:
-    """Strike one fault so many times and judge it every time."""
+    """Strike one fault so many times, while there are people enough for it, and judge it every time."""
     started = time.monotonic()
     judgements: list[Judgement] = []
     for _ in range(times):
         judgements.append(_struck(where, fault, random))
-        if not judgements[-1].is_kept:
+        if not judgements[-1].is_kept or where.n_people_left < fault.n_people:
             break
     return Row(
         fault=fault.name,

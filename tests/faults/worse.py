@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
 import numpy as np
 import psycopg
 
 from ledger.doorbell import COMPLETE, QUEUE, SWEEP, UNLEARN
+from tests.faults.bursts import bursts
 from tests.faults.fault import Fault, Strike
 from tests.faults.judgement import NEVER_SEEN
+from tests.faults.poison import await_isolated
 from tests.faults.site import LEASE_S, MAX_CONNECTIONS, REPLICA_TIMEOUT_S, Asked, Site, events, pause
 from tests.processes import wait_until
 
@@ -25,7 +26,6 @@ TWO_HOURS_S = 7200
 BRIEFLY_S, A_MINUTE_S = 3.0, 60.0
 SHORTEST_FILE_BYTES = 20_000
 PATIENCE_S = 60.0
-BURST, KEPT, MOST_KIB = 300, 20, 1 << 20
 
 
 def worse(*, in_full: bool) -> list[Fault]:
@@ -56,8 +56,8 @@ def worse(*, in_full: bool) -> list[Fault]:
         ),
         Fault("one request fails every run it is in", _poison("fail")),
         Fault("one request kills every worker that takes it", _poison("kill")),
-        Fault("three hundred requests in a burst", _burst),
         Fault("two workers, two beats, three replicas at once, one of each killed", _crowd),
+        *bursts(in_full=in_full),
     ]
 
 
@@ -294,56 +294,11 @@ def _poison(way: str) -> Strike:
     def strike(site: Site, _: np.random.Generator) -> Sequence[Asked]:
         site.send("worker", signal.SIGSTOP)
         asked = site.ask_some(9)
-        bad, others = asked[4], [*asked[:4], *asked[5:]]
         site.kill("worker")
-        with _supervised(site, [sys.executable, "-m", "tests.faults.poisoned", way, bad.subject]):
-            site.await_completed(others, within_s=3 * PATIENCE_S)
-            if site.state_of(bad) == "completed":
-                raise AssertionError("the request that should fail every run was completed")
-        site.sql("UPDATE deletion_requests SET next_attempt_at = now() WHERE next_attempt_at > now()")
-        site.start_worker()
+        await_isolated(site, way, asked, 4, within_s=3 * PATIENCE_S)
         return asked
 
     return strike
-
-
-@contextmanager
-def _supervised(site: Site, command: list[str]) -> Iterator[None]:
-    """Keep a worker running while the block runs: whenever it ends, it is started again."""
-    ending = Event()
-
-    def supervise() -> None:
-        with (site.logs / "poisoned.log").open("ab") as log:
-            while not ending.is_set():
-                with subprocess.Popen(command, env=site.environment, stdout=log, stderr=log) as process:
-                    while process.poll() is None and not ending.wait(0.05):
-                        pass
-                    process.kill()
-
-    supervisor = Thread(target=supervise)
-    supervisor.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        supervisor.join()
-
-
-def _burst(site: Site, _: np.random.Generator) -> Sequence[Asked]:
-    """Everybody asks at once: all are answered, few runs do it, and no process grows without bound."""
-    n_before = site.sql("SELECT count(*) AS n FROM runs")[0].n
-    with ThreadPoolExecutor(8) as callers:
-        asked = list(callers.map(site.ask, [site.someone() for _ in range(min(BURST, site.n_people_left - KEPT))]))
-    site.await_completed(asked, within_s=3 * PATIENCE_S)
-    n_runs = site.sql("SELECT count(*) AS n FROM runs")[0].n - n_before
-    if n_runs > len(asked) / 3:
-        raise AssertionError(f"{len(asked)} requests took {n_runs} runs")
-    for name, pid in site.pids.items():
-        status = Path(f"/proc/{pid}/status").read_text()
-        peak_kib = int(status.split("VmHWM:")[1].split()[0])
-        if peak_kib > MOST_KIB:
-            raise AssertionError(f"{name} took {peak_kib} KiB")
-    return asked
 
 
 def _said(site: Site, name: str) -> set[str]:

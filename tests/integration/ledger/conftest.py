@@ -11,12 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text
 
-from ledger import certificates, clock, completion, interactions, replicas, requests, runs
+from ledger import certificates, clock, completion, interactions, recording, replicas, requests, runs
 from ledger.certificates import Uncertified
 from ledger.database import Database, unit_of_work
 from ledger.pseudonym import Pseudonyms
 from ledger.receipts import SigningKey
-from ledger.requests import NewRequest, RequestView
+from ledger.recording import NewRequest
+from ledger.requests import RequestView
 from ledger.runs import Lease, PublishedSnapshot
 from ledger.tables import Snapshot
 
@@ -44,7 +45,7 @@ class Scene:
         more.setdefault("kind", "subject")
         with unit_of_work(self.database) as session:
             new = NewRequest(tenant=TENANT, user=user, **more)
-            return requests.record(session, new, self.pseudonyms).request_id
+            return recording.record(session, new, self.pseudonyms).request_id
 
     def see(self, request_id: UUID) -> RequestView:
         with unit_of_work(self.database) as session:
@@ -124,18 +125,20 @@ class Scene:
         with unit_of_work(self.database) as session:
             return list(completion.completable(session, REPLICA_TIMEOUT_S))
 
-    def to_destroy(self) -> list[tuple[str, str]]:
+    def to_destroy(self, grace_s: float = 3600.0) -> list[tuple[str, str]]:
         with unit_of_work(self.database) as session:
-            return list(completion.to_destroy(session, REPLICA_TIMEOUT_S))
+            return list(completion.to_destroy(session, REPLICA_TIMEOUT_S, grace_s))
 
     def destroy(self) -> None:
         for model, digest in self.to_destroy():
             with unit_of_work(self.database) as session:
                 completion.mark_destroyed(session, model, digest)
 
-    def complete(self, request_id: UUID) -> None:
+    def complete(self, request_id: UUID) -> str | None:
+        """Complete the request; why not, where it is not done yet."""
         with unit_of_work(self.database) as session:
-            completion.complete(session, request_id, self.signer, REPLICA_TIMEOUT_S)
+            done = completion.complete(session, [request_id], self.signer, REPLICA_TIMEOUT_S)
+        return done.deferred.get(request_id)
 
     def count(self, user: str) -> int:
         with unit_of_work(self.database) as session:

@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pytest
-
 from ledger import certificates, completion, overview
 from ledger.certificates import DESTROYED, MOST_ATTEMPTS
 from ledger.database import unit_of_work
-from ledger.errors import NotCompletable
 from ledger.receipts import jwks, verify
 from ledger.runs import Lease
 
@@ -132,8 +129,7 @@ def test_the_receipt_waits_for_the_certificate_and_carries_it(scene: Scene, secr
     scene.acknowledge(child)
     scene.destroy()
     assert scene.completable() == []
-    with pytest.raises(NotCompletable, match="certificate"):
-        scene.complete(request_id)
+    assert "certificate" in (scene.complete(request_id) or "it was completed")
     record(scene)
     assert scene.completable() == [request_id]
     scene.complete(request_id)
@@ -170,8 +166,7 @@ def test_a_superseded_child_is_not_destroyed_before_its_own_certificate_is_settl
     scene.acknowledge(live)
     assert scene.to_destroy() == [("main", parent)]
     assert scene.completable() == []
-    with pytest.raises(NotCompletable, match="certificate"):
-        scene.complete(second_id)
+    assert "certificate" in (scene.complete(second_id) or "it was completed")
     record(scene)
     assert ("main", superseded) in scene.to_destroy()
     assert scene.completable() == [first, second_id]

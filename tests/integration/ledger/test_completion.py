@@ -11,7 +11,7 @@ import pytest
 
 from ledger import completion, sweep
 from ledger.database import unit_of_work
-from ledger.errors import NotCompletable, RequestNotFound
+from ledger.errors import RequestNotFound
 from ledger.log import salts
 from ledger.receipts import jwks, verify
 
@@ -52,8 +52,7 @@ def test_a_request_completes_when_replicas_swapped_and_old_generations_are_destr
     scene.acknowledge(child)
     assert scene.completable() == [request_id]
     assert scene.to_destroy() == [("main", parent)]
-    with pytest.raises(NotCompletable, match="not destroyed"):
-        scene.complete(request_id)
+    assert "not destroyed" in (scene.complete(request_id) or "it was completed")
     scene.destroy()
     scene.complete(request_id)
     request = scene.see(request_id)
@@ -75,8 +74,7 @@ def test_one_replica_that_has_not_swapped_holds_up_completion(scene: Scene) -> N
     scene.acknowledge(parent, replica="slow")
     assert scene.completable() == []
     assert scene.to_destroy() == []
-    with pytest.raises(NotCompletable, match="still serves"):
-        scene.complete(request_id)
+    assert "still serves" in (scene.complete(request_id) or "it was completed")
 
 
 def test_a_dead_replica_stops_blocking_completion(scene: Scene) -> None:
@@ -101,14 +99,12 @@ def test_an_unsuppressed_request_is_not_completed(scene: Scene) -> None:
     scene.train()
     request_id, _ = unlearn(scene)
     assert scene.completable() == []
-    with pytest.raises(NotCompletable, match="suppresses"):
-        scene.complete(request_id)
+    assert "suppresses" in (scene.complete(request_id) or "it was completed")
 
 
 def test_a_pending_request_is_not_completed(scene: Scene) -> None:
     scene.train()
-    with pytest.raises(NotCompletable, match="pending"):
-        scene.complete(scene.record("anna"))
+    assert "pending" in (scene.complete(scene.record("anna")) or "it was completed")
 
 
 def test_a_request_nobody_recorded_is_not_completed(scene: Scene) -> None:

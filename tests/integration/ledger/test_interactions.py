@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -122,9 +123,9 @@ def test_training_reads_nothing_that_is_asked_to_be_deleted(scene: Scene) -> Non
 def test_deleting_names_users_items_and_pairs_at_once(scene: Scene) -> None:
     deletions = Deletions(frozenset({"anna", "nobody"}), frozenset({"alien"}), frozenset({("bert", "brazil")}))
     with unit_of_work(scene.database) as session:
-        assert interactions.holds_any(session, deletions)
+        assert interactions.held(session, deletions) == replace(deletions, subjects=frozenset({"anna"}))
         assert interactions.delete_rows(session, deletions) == 3 + 3 + 1
-        assert not interactions.holds_any(session, deletions)
+        assert interactions.held(session, deletions) == Deletions()
         assert interactions.delete_rows(session, Deletions()) == 0
         assert interactions.count(session, "bert") == 1
         assert interactions.count_item(session, "brazil") == 2

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from ledger import requests
+from ledger import recording, requests
 from ledger.database import unit_of_work
 from ledger.errors import InvalidCursor, KeyReused, NotCancellable, RequestNotFound, UnknownSubject
-from ledger.requests import NewRequest, Recorded
+from ledger.recording import NewRequest, Recorded
 
 if TYPE_CHECKING:
     from tests.integration.ledger.conftest import Scene
@@ -55,7 +55,7 @@ def test_many_threads_with_one_key_record_one_request(scene: Scene) -> None:
 
     def record(_: int) -> Recorded:
         with unit_of_work(scene.database) as session:
-            return requests.record(session, NewRequest("shop", "subject", "anna", key="k"), scene.pseudonyms)
+            return recording.record(session, NewRequest("shop", "subject", "anna", key="k"), scene.pseudonyms)
 
     with ThreadPoolExecutor(N_THREADS) as threads:
         recorded = list(threads.map(record, range(N_THREADS)))

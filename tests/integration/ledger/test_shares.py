@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.integration.ledger.conftest import Scene
 
 EMPTY = (
-    "TRUNCATE receipts, erasures, request_models, snapshots, runs, models, deletion_requests, replicas, interactions"
+    "TRUNCATE receipts, erasures, request_models, snapshots, runs, models, deletion_requests, replicas, interactions "
+    "CASCADE"
 )
 MOST_REQUESTS = 12
 

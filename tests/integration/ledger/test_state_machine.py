@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PEOPLE = ("anna", "bert", "carla", "dora")
 EMPTY = (
-    "TRUNCATE receipts, erasures, request_models, snapshots, runs, models, deletion_requests, replicas, interactions"
+    "TRUNCATE receipts, erasures, request_models, snapshots, runs, models, deletion_requests, replicas, interactions "
+    "CASCADE"
 )
 EXAMPLES = settings(
     max_examples=8,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -29,18 +29,39 @@ GUARDED = [
     ("GET", "/v1/models/main", {"models:admin", "ops:read"}),
     ("GET", "/metrics", {"ops:read"}),
     ("GET", "/ops", {"ops:read"}),
+    ("GET", "/ops/requests", {"ops:read"}),
+    ("GET", f"/ops/requests/{uuid4()}", {"ops:read"}),
+    ("GET", f"/ops/requests/{uuid4()}/receipt", {"ops:read"}),
+    ("GET", "/ops/runs", {"ops:read"}),
+    ("GET", f"/ops/runs/{uuid4()}", {"ops:read"}),
+    ("GET", "/ops/snapshots", {"ops:read"}),
+    ("GET", "/ops/replicas", {"ops:read"}),
+    ("GET", "/ops/log", {"ops:read"}),
+    ("GET", "/ops/alarms", {"ops:read"}),
+    ("POST", f"/ops/requests/{uuid4()}/retry", {"ops:write"}),
+    ("POST", f"/ops/requests/{uuid4()}/cancel", {"ops:write"}),
+    ("POST", f"/ops/runs/{uuid4()}/release", {"ops:write"}),
+    ("GET", "/v1/log/checkpoint", {"deletion:read", "ops:read"}),
+    ("GET", "/v1/log/entries/0", {"ops:read"}),
     ("GET", "/openapi.json", set(api_keys.SCOPES)),
 ]
 OPEN = ["/livez", "/readyz", "/.well-known/jwks.json"]
 
 
+def _body(method: str, path: str) -> dict[str, Any]:
+    """What to send: a form to the pages, JSON to the rest."""
+    if method != "POST":
+        return {}
+    return {"data": {"form_token": ""}} if path.startswith("/ops/") else {"json": {"subject": "nobody"}}
+
+
 def test_every_call_admits_the_scopes_it_names_and_no_other(shared: Deployment) -> None:
     keys = {scope: shared.key(scope) for scope in api_keys.SCOPES}
     for method, path, scopes in GUARDED:
-        body = {"json": {"subject": "nobody"}} if method == "POST" else {}
+        body = _body(method, path)
         admitted = set()
         for scope, headers in keys.items():
-            answer = shared.client.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
+            answer = shared.client.request(method, path, headers=headers, **body)
             if answer.status_code != 403:
                 admitted.add(scope)
         assert admitted == scopes, (method, path)
@@ -57,8 +78,8 @@ def test_every_call_admits_the_scopes_it_names_and_no_other(shared: Deployment) 
 )
 def test_without_a_good_key_only_the_open_calls_answer(shared: Deployment, headers: dict[str, str]) -> None:
     for method, path, _ in GUARDED:
-        body = {"json": {"subject": "nobody"}} if method == "POST" else {}
-        answer = shared.client.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
+        body = _body(method, path)
+        answer = shared.client.request(method, path, headers=headers, **body)
         assert answer.status_code == 401, (method, path)
         assert answer.json()["type"].endswith("not-authenticated")
         assert answer.headers["WWW-Authenticate"].startswith(("Bearer", "Basic"))
@@ -73,12 +94,13 @@ def test_a_browser_may_send_the_key_as_a_password(shared: Deployment) -> None:
     assert shared.client.get("/v1/models", auth=("anyone", token)).status_code == 401
 
 
-def test_demo_mode_opens_the_pages_for_watchers_and_nothing_else(
+def test_demo_mode_opens_the_pages_and_the_log_for_watchers_and_nothing_else(
     start: Callable[[ServiceSettings], Deployment], settings: ServiceSettings
 ) -> None:
     demo = start(settings.model_copy(update={"demo_mode": True}))
     for path in ("/ops", "/metrics", "/openapi.json"):
         assert demo.client.get(path).status_code == 200
+    assert demo.client.get("/v1/log/checkpoint").status_code == 404
     assert demo.client.get("/v1/deletion-requests").status_code == 401
     assert demo.client.get("/v1/users/1/recommendations").status_code == 401
 

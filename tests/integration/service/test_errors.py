@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -82,7 +83,8 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(shared: Deployment) -
         ({"interactions": []}, "/interactions"),
         ({"interactions": [{"user": "1"}]}, "/interactions/0/item"),
         ({"interactions": [{"user": "1", "item": "2"}, {"user": "2", "item": "2"}]}, ""),
-        ({"subject": "1", "callback_url": "https://example.com"}, ""),
+        ({"subject": "1", "colour": "red"}, ""),
+        ({"subject": "1", "callback_url": "https://example.com/a b"}, "/callback_url"),
         ([], ""),
         ("1", ""),
     ],
@@ -126,7 +128,7 @@ def test_an_error_nobody_expected_is_told_without_its_message_and_logged_with_it
     def fail(*_: object) -> None:
         raise RuntimeError(MARKER)
 
-    monkeypatch.setattr("ledger.requests.record", fail)
+    monkeypatch.setattr("ledger.recording.record", fail)
     answer = shared.ask({"subject": "1"})
     document = problem(answer, 500, "unexpected")
     assert MARKER not in answer.text
@@ -161,6 +163,10 @@ def echoing_requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
         {"subject": m, "item": m},
         {"subject": m * 100},
         {"subject": m + "\x00"},
+        {"subject": m, "callback_url": f"http://{m}/"},
+        {"subject": m, "callback_url": f"https://{m}@example.org/"},
+        {"subject": m, "callback_url": f"https://127.0.0.1/{m}"},
+        {"subject": m, "callback_url": f"{m} {m}"},
     ]
     for body in bodies:
         yield "POST", PATH, {"json": body}
@@ -191,12 +197,26 @@ def echoing_requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "GET", f"{PATH}/{uuid4()}", {"params": {"wait": m}}
 
 
+def echoing_batches() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Batches that do."""
+    m = MARKER
+    for line in (
+        m,
+        {m: m},
+        {"subject": m},
+        {"subject": m, "request_id": m},
+        {"subject": m, "idempotency_key": m, "request_id": str(uuid4())},
+        {"subject": m, "callback_url": f"http://{m}/"},
+    ):
+        yield "POST", f"{PATH}:batch", {"json": {"requests": [{"subject": "1"}, line]}}
+
+
 def test_no_answer_and_no_log_line_repeats_what_was_sent(
     shared: Deployment, logged: list[EventDict], capfd: pytest.CaptureFixture[str]
 ) -> None:
     key = shared.key()
     assert shared.ask({"subject": "1"}, **{"Idempotency-Key": MARKER}).status_code == 201
-    for method, path, rest in echoing_requests():
+    for method, path, rest in chain(echoing_requests(), echoing_batches()):
         headers = key | rest.pop("headers", {})
         answer = shared.client.request(method, path, headers=headers, **rest)
         told = answer.text + json.dumps(dict(answer.headers))

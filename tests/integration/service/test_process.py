@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import httpx
+
+from tests.processes import wait_until
 
 if TYPE_CHECKING:
     from service.settings import ServiceSettings
@@ -52,18 +54,36 @@ def running(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
         process.wait()
 
 
+def answers(url: str) -> bool:
+    """Whether the process answers yet."""
+    try:
+        return httpx.get(f"{url}/livez").is_success
+    except httpx.TransportError:
+        return False
+
+
 def test_a_process_starts_answers_and_stops_when_told(settings: ServiceSettings) -> None:
     with running(environment(settings)) as (process, url):
-        patient_until = monotonic() + 30
-        while True:
-            try:
-                assert httpx.get(f"{url}/livez").status_code == 200
-                break
-            except httpx.TransportError:
-                assert monotonic() < patient_until
-                sleep(0.05)
+        wait_until(lambda: answers(url), within_s=30)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_a_process_told_to_stop_is_unready_and_answers_until_its_callers_went_elsewhere(
+    settings: ServiceSettings,
+) -> None:
+    with running(environment(settings, ALTERASER_SERVICE_DRAIN_S="2")) as (process, url):
+        wait_until(lambda: answers(url), within_s=30)
+        told_at = monotonic()
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not httpx.get(f"{url}/readyz").json()["checks"]["not_stopping"])
+        n_answered = 0
+        while monotonic() - told_at < 1.5:
+            assert httpx.get(f"{url}/livez").status_code == 200
+            n_answered += 1
+        assert n_answered > 10
+        assert process.wait(20) in (0, -signal.SIGTERM)
+        assert monotonic() - told_at > 2
 
 
 def test_a_port_in_use_is_named_in_one_line(settings: ServiceSettings) -> None:

@@ -11,9 +11,9 @@ import psycopg
 from sqlalchemy import make_url
 
 from alteraser.snapshot import PARAMETERS
-from ledger import requests
+from ledger import recording
 from ledger.database import unit_of_work
-from ledger.requests import NewRequest
+from ledger.recording import NewRequest
 from tests.integration.service.conftest import MODEL, OTHER_USER, STRANGER, TENANT, USER
 from workers.pipeline import run_once
 
@@ -178,7 +178,7 @@ def test_a_replica_that_lost_touch_with_the_ledger_knows_nobody(
 
 def test_a_deletion_another_process_took_in_is_obeyed_here(deployment: Deployment) -> None:
     with unit_of_work(deployment.database) as session:
-        requests.record(session, NewRequest(TENANT, "subject", user=USER), deployment.parts.pseudonyms)
+        recording.record(session, NewRequest(TENANT, "subject", user=USER), deployment.parts.pseudonyms)
     eventually(lambda: deployment.items(USER) == deployment.items(STRANGER))
 
 

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 
 from alteraser.synthetic import synthetic
-from ledger import interactions, replicas, requests
+from ledger import interactions, recording, replicas
 from ledger.database import unit_of_work
+from ledger.deletions import Kind
 from ledger.pseudonym import Pseudonyms
-from ledger.requests import Kind, NewRequest
+from ledger.recording import NewRequest
 from workers.settings import WorkerSettings
 from workers.training import train_once
 from workers.workbench import Workbench, open_workbench
@@ -60,7 +61,7 @@ def ask(workbench: Workbench) -> Ask:
         kind: Kind = "item" if item else "interactions" if items else "subject"
         new = NewRequest(tenant="acme", kind=kind, user=user, item=item, items=items)
         with unit_of_work(workbench.database) as session:
-            return requests.record(session, new, pseudonyms).request_id
+            return recording.record(session, new, pseudonyms).request_id
 
     return record
 

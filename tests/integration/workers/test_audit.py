@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +18,7 @@ from cli.audit import audit
 from cli.deployment import Deployment
 from ledger.doorbell import redis_url
 from ledger.errors import RequestNotFound
+from ledger.journal_lines import forgotten
 from workers.certificates import certify_published
 from workers.completion import complete_ready
 from workers.pipeline import run_once
@@ -31,10 +34,10 @@ def deployment(trained: Workbench) -> Deployment:
     return Deployment(settings.database_url, settings.broker_url, str(settings.snapshot_dir), str(settings.secrets_dir))
 
 
-def said(deployment: Deployment, sought: str | UUID) -> tuple[bool, str]:
+def said(deployment: Deployment, sought: str | UUID, *files: Path) -> tuple[bool, str]:
     """Whether nothing is left, and what was printed."""
     printed = io.StringIO()
-    return audit(Console(file=printed, width=200), deployment, sought), printed.getvalue()
+    return audit(Console(file=printed, width=200), deployment, sought, files=files), printed.getvalue()
 
 
 def forget(workbench: Workbench, swap: Callable[[], None]) -> None:
@@ -84,6 +87,27 @@ def test_the_broker_is_searched_for_the_id_as_a_word(trained: Workbench, deploym
     is_clean, printed = said(deployment, "never-seen-104")
     assert not is_clean
     assert "broker: keys: 1" in printed
+
+
+def test_files_and_folders_one_names_are_searched_line_by_line(
+    trained: Workbench, deployment: Deployment, tmp_path: Path
+) -> None:
+    gone = "was-here-once"
+    logs, journal = tmp_path / "logs", trained.journal.path
+    trained.journal.append([forgotten("user", "a-pseudonym")])
+    (logs / "old").mkdir(parents=True)
+    (logs / "web.log").write_text('{"event": "request_answered", "path": "/v1/users/was-here-once-2/"}\n')
+    is_clean, printed = said(deployment, gone, logs, journal)
+    assert is_clean, printed
+    (logs / "proxy.log").write_text("GET /v1/users/was-here-once/recommendations 200\nGET / 200\n")
+    (logs / "old" / "proxy.log.gz").write_bytes(gzip.compress(b"user=was-here-once\n" * 3))
+    (logs / "old" / "cut.gz").write_bytes(gzip.compress(b"nothing")[:-4])
+    is_clean, printed = said(deployment, gone, logs, journal, tmp_path / "missing.log")
+    assert not is_clean
+    assert f"file: {logs / 'proxy.log'}: 1" in printed
+    assert f"file: {logs / 'old' / 'proxy.log.gz'}: 3" in printed
+    assert f"file: {logs / 'old' / 'cut.gz'} cannot be read" in printed
+    assert f"file: {tmp_path / 'missing.log'} cannot be read" in printed
 
 
 def test_what_is_printed_never_holds_the_id(trained: Workbench, deployment: Deployment) -> None:

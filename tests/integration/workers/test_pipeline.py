@@ -10,13 +10,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, func, select, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from alteraser import snapshot
 from alteraser.deletions import Deletions
 from alteraser.eraser import Unlearned, unlearn
 from alteraser.model import Watch
 from alteraser.snapshot import Snapshot
-from ledger import interactions, replicas, requests
+from ledger import interactions, replicas, requests, runs
 from ledger.database import unit_of_work
 from ledger.doorbell import Doorbell
 from ledger.errors import LeaseLost
@@ -258,17 +259,21 @@ def test_a_child_whose_folder_is_gone_is_not_published(
     assert live(trained).interactions.digest() == before.interactions.digest()
 
 
-def test_a_commit_whose_answer_was_lost_is_found_to_be_published(trained: Workbench, ask: Callable[..., UUID]) -> None:
+def test_a_commit_whose_answer_was_lost_is_found_to_be_published(
+    trained: Workbench, ask: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def lose_the_answer(_: object) -> None:
         raise OperationalError("COMMIT", None, Exception("the connection was lost"))
 
-    def then_cut(workbench: Workbench, lease: Lease, parent: Parent, watch: Watch) -> Unlearned:
-        found = by_unlearning(workbench, lease, parent, watch)
-        event.listen(workbench.database.sessions, "after_commit", lose_the_answer, once=True)
-        return found
+    def published_then_cut(session: Session, *published: Any) -> int:
+        version = publish(session, *published)
+        event.listen(session, "after_commit", lose_the_answer, once=True)
+        return version
 
     request_id = ask(user="7")
-    assert run_once(trained, MODEL, {"then cut": then_cut}) is not None
+    publish = runs.publish
+    monkeypatch.setattr(runs, "publish", published_then_cut)
+    assert run_once(trained, MODEL) is not None
     assert view(trained, request_id).state == "unlearned"
     assert "7" not in live(trained).interactions.users
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger import receipts
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")}
 
 
@@ -84,6 +86,23 @@ def test_first_secrets_are_made_once(tmp_path: Path) -> None:
     assert (made.returncode, again.returncode) == (0, 0)
     assert "made new keys" in made.stdout
     assert "already" in again.stdout
+
+
+def test_a_new_receipt_key_signs_from_now_on_and_the_old_one_still_verifies(tmp_path: Path) -> None:
+    alteraser("secrets", tmp_path)
+    claims = {"iss": "a", "jti": "b", "iat": 1, "sub": "c", "request_id": "d"}
+    receipt = receipts.SigningKey.load(tmp_path).sign(claims)
+    done = alteraser("secrets", tmp_path, "--new-receipt-key")
+    new = receipts.SigningKey.load(tmp_path)
+    assert new.kid in done.stdout
+    assert receipts.verify(receipt, receipts.jwks(tmp_path)) == claims
+    assert new.kid in {key["kid"] for key in receipts.jwks(tmp_path)["keys"]}
+
+
+def test_where_there_is_no_key_none_is_replaced(tmp_path: Path) -> None:
+    done = alteraser("secrets", tmp_path, "--new-receipt-key")
+    assert done.returncode == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_secrets_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -16,8 +16,14 @@ def test_a_free_port_is_bound_and_sends_without_delay() -> None:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def test_callers_are_turned_away_until_there_is_somebody_to_answer() -> None:
+    with bound("127.0.0.1", 0) as listening, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(listening.getsockname())
+
+
 def test_a_port_in_use_is_named() -> None:
     with bound("127.0.0.1", 0) as listening:
+        listening.listen()
         port = listening.getsockname()[1]
         with pytest.raises(PortInUse, match=f"port {port} on 127.0.0.1") as refused:
             bound("127.0.0.1", port)
