@@ -46,20 +46,21 @@ class Visit:
         self.watcher = watcher
         self.form_token = form_token(parts, session)
 
-    def page(self, template: str, session: Session, **values: Any) -> Response:
-        """The page of these values, which are read in the same transaction as what every page shows."""
-        may_act = bool(self.form_token and self.watcher and "ops:write" in self.watcher.scopes)
+    def read(self, session: Session, **values: Any) -> dict[str, Any]:
+        """These values, and what every page shows, read in the same transaction."""
         sounding = alarms.sounding(session, self.parts.settings.replica_timeout_s)
+        return {"now": overview.now(session), "n_alarms": len(sounding), "alarms": sounding, **values}
+
+    def page(self, template: str, shown: Mapping[str, Any]) -> Response:
+        """The page of what was read."""
+        may_act = bool(self.form_token and self.watcher and "ops:write" in self.watcher.scopes)
         return page(
             template,
             self.request,
-            now=overview.now(session),
-            n_alarms=len(sounding),
-            alarms=sounding,
             this_replica=self.parts.replica.id,
             is_signed_in=bool(self.form_token and self.watcher),
             form_token=self.form_token if may_act else None,
-            **values,
+            **shown,
         )
 
 
@@ -72,8 +73,7 @@ Visitor = Annotated[Visit, Depends()]
 def ops(parts: Runtime, visit: Visitor, span: Literal["hour", "day", "month"] = "hour") -> Response:
     """Show counts, the next due date, durations, throughput and models. Needs `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        return visit.page(
-            "overview.html",
+        shown = visit.read(
             session,
             standing=overview.requests(session),
             next_due_at=overview.next_due_at(session),
@@ -82,6 +82,7 @@ def ops(parts: Runtime, visit: Visitor, span: Literal["hour", "day", "month"] = 
             span=span,
             models=overview.models(session),
         )
+    return visit.page("overview.html", shown)
 
 
 @router.get(
@@ -100,7 +101,8 @@ def listed(
     """Show everyone's deletion requests, newest first. Needs the scope `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
         found = requests.page(session, None, state=state or None, overdue=overdue or None, cursor=cursor, limit=LATEST)
-        return visit.page("requests.html", session, found=found, state=state, overdue=overdue)
+        shown = visit.read(session, found=found, state=state, overdue=overdue)
+    return visit.page("requests.html", shown)
 
 
 @router.get(
@@ -115,7 +117,8 @@ def request(request_id: UUID, parts: Runtime, visit: Visitor) -> Response:
         asked = requests.get(session, None, request_id)
         jws = completion.receipt(session, asked.tenant, request_id)
         claims = None if jws is None else _claims(jws, jwks(parts.settings.secrets_dir))
-        return visit.page("request.html", session, asked=asked, has_receipt=jws is not None, claims=claims)
+        shown = visit.read(session, asked=asked, has_receipt=jws is not None, claims=claims)
+    return visit.page("request.html", shown)
 
 
 @router.get(
@@ -148,7 +151,8 @@ def _claims(jws: str, keys: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def runs(parts: Runtime, visit: Visitor, before: Before = None) -> Response:
     """Show the latest runs. Needs the scope `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        return visit.page("runs.html", session, runs=overview.runs(session, LATEST, before=before), limit=LATEST)
+        shown = visit.read(session, runs=overview.runs(session, LATEST, before=before), limit=LATEST)
+    return visit.page("runs.html", shown)
 
 
 @router.get(
@@ -160,13 +164,13 @@ def runs(parts: Runtime, visit: Visitor, before: Before = None) -> Response:
 def run(run_id: UUID, parts: Runtime, visit: Visitor) -> Response:
     """Show a run's phase, residuals, gates, certificate and report. Needs `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        return visit.page(
-            "run.html",
+        shown = visit.read(
             session,
             run=overview.run(session, run_id),
             curve=progress.curve(session, run_id),
             requests=lineage.requests_of(session, run_id, MOST_OF_RUN),
         )
+    return visit.page("run.html", shown)
 
 
 @router.get(
@@ -176,19 +180,20 @@ def snapshots(parts: Runtime, visit: Visitor, before: Before = None) -> Response
     """Show which generation came from which, and what it erased. Needs `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
         found = lineage.generations(session, parts.settings.replica_timeout_s, before=before, limit=LATEST)
-        return visit.page("snapshots.html", session, generations=found, limit=LATEST)
+        shown = visit.read(session, generations=found, limit=LATEST)
+    return visit.page("snapshots.html", shown)
 
 
 @router.get("/ops/replicas", summary="Show the replicas", response_class=HTMLResponse, responses=documented_with_key())
 def replicas(parts: Runtime, visit: Visitor) -> Response:
     """Show what each replica serves and how far it is behind. Needs `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        return visit.page(
-            "replicas.html",
+        shown = visit.read(
             session,
             replicas=overview.replicas(session, parts.settings.replica_timeout_s),
             models={served.model.name: served for served in overview.models(session)},
         )
+    return visit.page("replicas.html", shown)
 
 
 @router.get("/ops/log", summary="Show the log", response_class=HTMLResponse, responses=documented_with_key())
@@ -201,11 +206,13 @@ def log(
     """Show the log, which the page verifies in the browser. Needs the scope `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
         shown = overview.log(session, LATEST, before=before)
-        return visit.page("log.html", session, log=shown, before=before, entry=entry)
+        shown = visit.read(session, log=shown, before=before, entry=entry)
+    return visit.page("log.html", shown)
 
 
 @router.get("/ops/alarms", summary="Show what to look at", response_class=HTMLResponse, responses=documented_with_key())
 def sounding(parts: Runtime, visit: Visitor) -> Response:
     """Show every alarm there is now. Needs the scope `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        return visit.page("alarms.html", session)
+        shown = visit.read(session)
+    return visit.page("alarms.html", shown)

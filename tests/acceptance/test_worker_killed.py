@@ -114,8 +114,16 @@ def caller(workbench: Workbench, stack: Stack) -> Iterator[httpx.Client]:
     port = until(lambda: port_in(stack.log("web")))
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE_S) as client:
-        until(lambda: client.get("/readyz").is_success)
+        until(lambda: is_ready(client))
         yield client
+
+
+def is_ready(client: httpx.Client) -> bool:
+    """Whether the web process answers, and says that it is ready."""
+    try:
+        return client.get("/readyz").is_success
+    except httpx.ConnectError:
+        return False
 
 
 def until(look: Callable[[], T]) -> T:

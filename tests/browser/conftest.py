@@ -98,9 +98,9 @@ class Watched:
             slowing.join()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Window:
-    """A page in a browser, and everything that went wrong in it."""
+    """A page in a browser, and everything that went wrong in it. Not frozen: Playwright marks what listens to it."""
 
     page: Page
     url: str
@@ -183,8 +183,8 @@ def window(browser: Browser, system: Watched) -> Iterator[Callable[..., Window]]
         context.set_default_timeout(PATIENCE_S * 1000)
         page = context.new_page()
         window = Window(page, system.url)
-        page.on("console", lambda message: window.complain(message))  # noqa: PLW0108 (a bound method would have Playwright
-        page.on("pageerror", lambda error: window.fail(error))  # noqa: PLW0108 (write into what it is bound to)
+        page.on("console", window.complain)
+        page.on("pageerror", window.fail)
         opened.append(window)
         return window
 

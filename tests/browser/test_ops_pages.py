@@ -28,7 +28,7 @@ RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21
 MOST_BYTES = 150_000
 PICTURES = {
     "alarms-light",
-    "log-light",
+    "log-light-phone",
     "overview-dark",
     "overview-light",
     "overview-light-phone",
