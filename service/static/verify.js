@@ -125,8 +125,16 @@ async function checkExtension(checkpoint) {
   return done(isGood, isGood ? "is where it begins now" : "HISTORY WAS REWRITTEN");
 }
 
-async function verify() {
+async function verifyOnce() {
+  if (again.ariaDisabled === "true") return;
+  again.ariaDisabled = "true"; // and not `disabled`, which would take the focus from it
+  delete list.dataset.outcome;
   list.replaceChildren();
+  await verify();
+  again.ariaDisabled = "false";
+}
+
+async function verify() {
   if (!globalThis.crypto?.subtle) {
     told("Verification")(false, "a browser computes hashes only over HTTPS or on localhost; use `alteraser log verify`");
     return;
@@ -145,5 +153,5 @@ async function verify() {
   }
 }
 
-again.addEventListener("click", verify);
-verify();
+again.addEventListener("click", verifyOnce);
+verifyOnce();

@@ -138,6 +138,7 @@ def test_the_log_is_verified_in_the_browser_and_a_changed_entry_shows(
     expect(checks).to_contain_text("looks for the first time")
     page.get_by_role("button", name="Verify again").click()
     expect(checks).to_contain_text("is where it begins now")
+    expect(checks).to_have_attribute("data-outcome", "good")
     page.route("**/v1/log/entries/*", _changed)
     page.get_by_role("button", name="Verify again").click()
     expect(checks).to_contain_text("NOT IN THE SIGNED LOG")

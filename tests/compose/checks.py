@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 from tests.compose.callers import calling
-from tests.compose.stack import NEXT, PATIENCE_S, STRANGER, Stack, images_left, remove
+from tests.compose.stack import BUILT, NEXT, PATIENCE_S, STRANGER, Stack, images_left, remove
 from tests.processes import wait_until
 
 SCALED = ("--scale", "worker=2", "--scale", "service=2")
@@ -25,7 +25,9 @@ GRACE_S = {"service": 30.0, "worker": 60.0, "beat": 10.0}
 def images_are_built(stack: Stack) -> str:
     """Service, worker and edge, of two releases."""
     stack.build()
-    return ", ".join(images_left(stack)[:3]) + f", and {NEXT} of each"
+    n_images = len(images_left(stack))
+    assert n_images == 2 * len(BUILT), n_images
+    return f"{n_images} images: {', '.join(BUILT)} of two releases"
 
 
 def everything_starts(stack: Stack) -> str:
