@@ -152,10 +152,10 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def system(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def system(chromium: str, server_dir: Path) -> Iterator[Watched]:
     """The system with a model of three hundred made-up users."""
     del chromium
-    home = tmp_path_factory.mktemp("browser") / "home"
+    home = server_dir / "home"
     command = [sys.executable, "-m", "cli", "up", "--home", str(home), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, env=ENVIRONMENT | EXACT, text=True, **pipes) as process:  # type: ignore[call-overload]

@@ -55,6 +55,7 @@ from ledger.tables import LogEntry, Receipt
 from tests.faults.ledger_rows import (
     empty,
     forget_pauses,
+    let_certifiers_fall_silent,
     let_lease_expire,
     live_runs,
     pointer,
@@ -423,6 +424,7 @@ class Machine(RuleBasedStateMachine):
         self.silent.discard(replica)
 
     def _certify(self) -> None:
+        let_certifiers_fall_silent(self.database)
         with unit_of_work(self.database) as session:
             while (taken := certificates.take(session, "worker", LEASE_S)) is not None:
                 certificates.record(session, taken, {"sigma": 1.0})
