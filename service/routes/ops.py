@@ -205,8 +205,7 @@ def log(
 ) -> Response:
     """Show the log, which the page verifies in the browser. Needs the scope `ops:read`; in demo mode no key."""
     with unit_of_work(parts.database) as session:
-        shown = overview.log(session, LATEST, before=before)
-        shown = visit.read(session, log=shown, before=before, entry=entry)
+        shown = visit.read(session, log=overview.log(session, LATEST, before=before), before=before, entry=entry)
     return visit.page("log.html", shown)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 from tests.faults.site import Asked, Site
+from tests.processes import wait_until
 
 
 def await_isolated(site: Site, way: str, asked: Sequence[Asked], bad: int, *, within_s: float) -> None:
@@ -21,8 +22,14 @@ def await_isolated(site: Site, way: str, asked: Sequence[Asked], bad: int, *, wi
         site.await_completed(others, within_s=within_s)
         if site.states_of([asked[bad]]) == ["completed"]:
             raise AssertionError("the request that should fail every run was completed")
-    site.sql("UPDATE deletion_requests SET next_attempt_at = now() WHERE next_attempt_at > now()")
     site.start_worker()
+
+    def is_completed() -> bool:
+        """Its pauses are long by now: it is not let rest, not after the run either that died with the supervisor."""
+        site.sql("UPDATE deletion_requests SET next_attempt_at = now() WHERE next_attempt_at > now()")
+        return site.states_of([asked[bad]]) == ["completed"]
+
+    wait_until(is_completed, within_s=within_s)
 
 
 @contextmanager
