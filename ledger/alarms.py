@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, DateTime, Select, and_, cast, func, literal, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select
 from sqlalchemy.orm import Session
 
+from ledger import occurrences
 from ledger.replicas import is_live
-from ledger.states import due_since, is_due, is_overdue
+from ledger.states import MANY_ATTEMPTS, due_since, is_due, is_held, is_overdue
 from ledger.tables import (
-    OPEN_STATES,
     DeletionRequest,
-    LogCheckpoint,
-    LogEntry,
     Model,
     Replica,
     RequestModel,
@@ -29,13 +26,11 @@ from ledger.tables import (
     Snapshot,
 )
 
-About = Literal["request", "run", "replica", "snapshot", "model", "log"]
+About = Literal["request", "run", "replica", "snapshot", "sweep"]
 Severity = Literal["critical", "warning"]
 
-MANY_ATTEMPTS = 3
-"""Attempts after which a request that rests counts as held: divided from the others, it fails alone."""
 SWEEP_SILENT_S = 60.0
-"""Seconds after which something that every sweep does should have been done."""
+"""Seconds in which there should have been a sweep, and in which what is due should have been taken."""
 SWAP_SLOW_S = 30.0
 """Seconds in which a live replica should have swapped."""
 LOST_LATELY = timedelta(hours=1)
@@ -77,13 +72,8 @@ def _overdue(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
 
 def _held(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
     del replica_timeout_s
-    held = and_(
-        DeletionRequest.state.in_(OPEN_STATES),
-        DeletionRequest.attempts >= MANY_ATTEMPTS,
-        DeletionRequest.next_attempt_at > func.clock_timestamp(),
-    )
     said = f"failed {MANY_ATTEMPTS} times or more, and resting until the next attempt"
-    yield from _of_requests(session, "held", "warning", said, held)
+    yield from _of_requests(session, "held", "warning", said, is_held())
 
 
 def _lease_lost(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
@@ -127,11 +117,12 @@ def _watermark_lag(session: Session, replica_timeout_s: float) -> Iterator[Alarm
     yield from _of(session, "watermark lag", "critical", said, "replica", below)
 
 
-def _lease_not_swept(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
+def _sweep_silent(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
     del replica_timeout_s
-    left = select(Run.id).where(Run.state == "live", Run.lease_expires_at < _long_ago()).order_by(Run.started_at)
-    said = "over its lease for a minute, and no sweep has ended it"
-    yield from _of(session, "sweep silent", "critical", said, "run", left)
+    last = occurrences.seen(session).get("sweep")
+    if last is not None and last.age_s > SWEEP_SILENT_S:
+        said = f"ended {last.age_s:.0f} seconds ago, and none has since: no lost lease is ended, no log signed"
+        yield Alarm("sweep silent", "critical", said, "sweep", (), 1)
 
 
 def _work_not_taken(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
@@ -140,18 +131,10 @@ def _work_not_taken(session: Session, replica_timeout_s: float) -> Iterator[Alar
     asked = select(RequestModel).where(
         RequestModel.request_id == DeletionRequest.id, RequestModel.state == "pending", ~live.exists()
     )
-    waiting = and_(is_due(), due_since() < _long_ago(), asked.exists())
+    long_ago = func.clock_timestamp() - literal(timedelta(seconds=SWEEP_SILENT_S))
+    waiting = and_(is_due(), due_since() < long_ago, asked.exists())
     said = "due for a minute, and no worker has taken it"
-    yield from _of_requests(session, "sweep silent", "critical", said, waiting)
-
-
-def _log_not_signed(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
-    del replica_timeout_s
-    signed = select(func.coalesce(func.max(LogCheckpoint.size), 0)).scalar_subquery()
-    entered_at = cast(cast(LogEntry.entry, JSONB)["at"].astext, DateTime(timezone=True))
-    unsigned = select(LogEntry.index).where(LogEntry.index == signed, entered_at < _long_ago())
-    said = "not signed for a minute, which every sweep does where the log has grown"
-    yield from _of(session, "sweep silent", "critical", said, "log", unsigned)
+    yield from _of_requests(session, "work not taken", "critical", said, waiting)
 
 
 def _uncertified(session: Session, replica_timeout_s: float) -> Iterator[Alarm]:
@@ -173,9 +156,8 @@ _LOOKS: tuple[Callable[[Session, float], Iterator[Alarm]], ...] = (
     _replica_silent,
     _replica_behind,
     _watermark_lag,
-    _lease_not_swept,
+    _sweep_silent,
     _work_not_taken,
-    _log_not_signed,
     _uncertified,
 )
 
@@ -195,7 +177,3 @@ def _of(
     if count:
         names = tuple(str(name) for name in session.scalars(wanted.limit(MOST_NAMED)))
         yield Alarm(name, severity, said, about, names, count)
-
-
-def _long_ago() -> ColumnElement[Any]:
-    return func.clock_timestamp() - literal(timedelta(seconds=SWEEP_SILENT_S))

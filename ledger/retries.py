@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, Row, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Double, Row, and_, cast, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from ledger.among import among
@@ -25,10 +25,7 @@ SilentRun: TypeAlias = Row[UUID, str]
 
 def expire(session: Session) -> list[UUID]:
     """End every live run whose lease ran out, and give the requests back; returns the runs."""
-    silent = end_silent(session)
-    lock_in_order(session, _taken_by(session, [run.id for run in silent]))
-    give_back_silent(session, silent)
-    return [run.id for run in silent]
+    return _give_back_all(session, end_silent(session))
 
 
 def end_silent(session: Session, model: str | None = None) -> Sequence[SilentRun]:
@@ -36,12 +33,7 @@ def end_silent(session: Session, model: str | None = None) -> Sequence[SilentRun
     dead = select(Run.id).where(Run.state == "live", Run.lease_expires_at <= func.clock_timestamp())
     if model is not None:
         dead = dead.where(Run.model == model)
-    silent = session.execute(
-        update(Run)
-        .where(Run.id.in_(dead.with_for_update(skip_locked=True)))
-        .values(state="expired", ended_at=func.clock_timestamp(), failure="the lease ran out")
-        .returning(Run.id, Run.model)
-    ).all()
+    silent = _end(session, Run.id.in_(dead.with_for_update(skip_locked=True)), "the lease ran out")
     for run in silent:
         enter(session, "run_expired", run=run.id)
     return silent
@@ -52,12 +44,7 @@ def end_held(session: Session, run_id: UUID, reason: str) -> bool:
 
     A worker that is at it loses its lease.
     """
-    held = update(Run).where(Run.id == run_id, Run.state == "live")
-    ended = held.values(state="expired", ended_at=func.clock_timestamp(), failure=reason)
-    runs = session.execute(ended.returning(Run.id, Run.model)).all()
-    lock_in_order(session, _taken_by(session, [run.id for run in runs]))
-    give_back_silent(session, runs)
-    return bool(runs)
+    return bool(_give_back_all(session, _end(session, and_(Run.id == run_id, Run.state == "live"), reason)))
 
 
 def give_back_silent(session: Session, silent: Sequence[SilentRun]) -> None:
@@ -100,6 +87,20 @@ def give_back_unfinished(session: Session, run_id: UUID) -> None:
         .where(among(DeletionRequest.id, request_ids), DeletionRequest.state == "in_progress")
         .values(state=resumed_state(), attempts=DeletionRequest.attempts - 1, next_attempt_at=None)
     )
+
+
+def _end(session: Session, is_ended: ColumnElement[bool], reason: str) -> Sequence[SilentRun]:
+    """End the runs of which this is so, whatever their workers do."""
+    ended = update(Run).where(is_ended).values(state="expired", ended_at=func.clock_timestamp(), failure=reason)
+    return session.execute(ended.returning(Run.id, Run.model)).all()
+
+
+def _give_back_all(session: Session, ended: Sequence[SilentRun]) -> list[UUID]:
+    """Lock what the ended runs had, and give it back; returns the runs."""
+    run_ids = [run.id for run in ended]
+    lock_in_order(session, _taken_by(session, run_ids))
+    give_back_silent(session, ended)
+    return run_ids
 
 
 def _return_to_pending(session: Session, model: str, request_ids: Sequence[UUID]) -> None:

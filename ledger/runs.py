@@ -45,6 +45,7 @@ class Lease:
 
     run_id: UUID
     model: str
+    purpose: Purpose
     owner: str
     parent: str | None
     version: int
@@ -109,6 +110,7 @@ def lease(session: Session, model: str, owner: str, lease_s: float, purpose: Pur
     return Lease(
         run_id=run_id,
         model=model,
+        purpose=purpose,
         owner=owner,
         parent=pointer.current,
         version=pointer.version,

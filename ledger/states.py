@@ -14,6 +14,9 @@ from ledger.clock import tick
 from ledger.log.entries import enter
 from ledger.tables import OPEN_STATES, DeletionRequest, Erasure, Model, RequestModel
 
+MANY_ATTEMPTS = 3
+"""Attempts after which a request that rests counts as held: divided from the others, it fails alone."""
+
 
 def is_due() -> ColumnElement[bool]:
     """The condition that a request is open and its pause, if it has one, is over."""
@@ -26,6 +29,15 @@ def is_due() -> ColumnElement[bool]:
 def due_since() -> ColumnElement[datetime]:
     """When a request was recorded, or when its pause was over."""
     return func.coalesce(DeletionRequest.next_attempt_at, DeletionRequest.recorded_at)
+
+
+def is_held() -> ColumnElement[bool]:
+    """The condition that a request failed so often that it rests alone until its next attempt."""
+    return and_(
+        DeletionRequest.state.in_(OPEN_STATES),
+        DeletionRequest.attempts >= MANY_ATTEMPTS,
+        DeletionRequest.next_attempt_at > func.clock_timestamp(),
+    )
 
 
 def is_overdue() -> ColumnElement[bool]:

@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from ledger.alarms import MANY_ATTEMPTS
 from ledger.certificates import awaits_certificate
 from ledger.replicas import is_live
-from ledger.states import is_overdue
+from ledger.states import is_held, is_overdue
 from ledger.tables import (
     OPEN_STATES,
     UNFINISHED_STATES,
@@ -127,12 +126,11 @@ class LogVitals:
 
 def unfinished(session: Session) -> Unfinished:
     """The requests that are neither completed nor cancelled."""
-    rests = and_(DeletionRequest.attempts >= MANY_ATTEMPTS, DeletionRequest.next_attempt_at > func.clock_timestamp())
     unsuppressed = _age_s(func.min(DeletionRequest.recorded_at).filter(DeletionRequest.suppressed_at.is_(None)))
     row = session.execute(
         select(
             func.count().filter(is_overdue()),
-            func.count().filter(rests),
+            func.count().filter(is_held()),
             func.count(DeletionRequest.failure),
             _age_s(func.min(DeletionRequest.recorded_at)),
             unsuppressed,

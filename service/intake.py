@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from alteraser import crash
-from ledger import destinations
+from ledger import destinations, journal_lines
 from ledger.doorbell import UNLEARN
 from ledger.errors import CallbackRefused, LedgerError, LinesRefused
 from ledger.journal import Facts
@@ -18,8 +18,18 @@ from service.parts import Parts
 log = structlog.get_logger(__name__)
 
 
-def check_callbacks(parts: Parts, asked: Sequence[NewRequest]) -> None:
-    """Refuse requests whose callbacks would go where none may.
+def check_callbacks(parts: Parts, new: NewRequest) -> None:
+    """Refuse a request whose callbacks would go where none may.
+
+    Raises:
+        CallbackRefused: Why.
+    """
+    for url in new.callback_urls:
+        destinations.check(url, allow_private=parts.settings.callback_private)
+
+
+def check_lines(parts: Parts, asked: Sequence[NewRequest]) -> None:
+    """Refuse a batch with requests whose callbacks would go where none may.
 
     Raises:
         LinesRefused: Which they are.
@@ -27,8 +37,7 @@ def check_callbacks(parts: Parts, asked: Sequence[NewRequest]) -> None:
     faults: dict[int, LedgerError] = {}
     for number, new in enumerate(asked):
         try:
-            for url in new.callback_urls:
-                destinations.check(url, allow_private=parts.settings.callback_private)
+            check_callbacks(parts, new)
         except CallbackRefused as refused:
             faults[number] = refused
     if faults:
@@ -53,6 +62,16 @@ def take_in(parts: Parts, lines: Sequence[Facts]) -> None:
         log.info("request_recorded", request=str(request_id))
     crash.point("ring.before")
     parts.ringer.ring(UNLEARN)
+
+
+def take_back(parts: Parts, request_id: UUID) -> None:
+    """Have the journal say that a request was cancelled, and its subject answered for again.
+
+    Raises:
+        JournalAway: The journal cannot be written.
+    """
+    parts.journal.append([journal_lines.cancelled(request_id)])
+    spread(parts)
 
 
 def spread(parts: Parts) -> None:

@@ -15,6 +15,13 @@ from ledger.tables import Run
 from service.errors import ANSWERS, NotAuthenticated, answer_to
 
 NOTHING = "–"
+SEE_OTHER = 303
+GO_ON = {
+    "description": "Done; `Location` is the page to go on with.",
+    "headers": {"Location": {"description": "The page.", "schema": {"type": "string"}}},
+    "content": {"text/html": {"schema": {"type": "string", "maxLength": 0}}},
+}
+"""How the contract describes the answer to a form."""
 POLICY = "; ".join(
     [
         "default-src 'none'",

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+LAST_WORDS = "Ctrl-C stops everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What `alteraser up` says once it is ready: the service's address and a key, and all of it."""
+
+    url: str
+    key: str
+    said: str
+
+
+def announced(process: subprocess.Popen[str]) -> Announced:
+    """Read what a starting `alteraser up` prints, until it is ready."""
+    assert process.stdout is not None
+    said = ""
+    while LAST_WORDS not in said:
+        line = process.stdout.readline()
+        assert line, f"ended early: {said}"
+        said += line
+    url, key = re.search(r"http://[\d.:]+", said), re.search(r"ak_\S+", said)
+    assert url is not None, said
+    assert key is not None, said
+    return Announced(url.group(), key.group(), said)
 
 
 def is_alive(pid: int) -> bool:

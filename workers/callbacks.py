@@ -38,11 +38,15 @@ log = structlog.get_logger(__name__)
 
 def deliver_due(workbench: Workbench) -> int:
     """Send what is due now, a few at a time; returns how many were tried."""
+    due = _take(workbench)
+    if not due:
+        return 0
     n_tried = 0
     with _client(workbench.settings.worker_callback_timeout_s) as client, ThreadPoolExecutor(AT_ONCE) as senders:
-        while due := _take(workbench):
+        while due:
             list(senders.map(lambda each: _deliver(workbench, client, each), due))
             n_tried += len(due)
+            due = _take(workbench)
     return n_tried
 
 

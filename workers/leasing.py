@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +17,7 @@ from ledger import runs, tracing
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
 from ledger.errors import LeaseLost, LedgerError
-from ledger.runs import Lease
+from ledger.runs import Lease, Purpose
 from workers.errors import NeverTrained, ToldToStop, WorkerError
 from workers.heartbeat import Heartbeat
 from workers.workbench import Workbench
@@ -34,17 +33,23 @@ class Parent:
     snapshot: Snapshot
 
 
-def take_lease(workbench: Workbench, model: str, purpose: Literal["unlearn", "train"] = "unlearn") -> Lease | None:
+def take_lease(workbench: Workbench, model: str, purpose: Purpose = "unlearn") -> Lease | None:
     """Become the one live run of a model; None where another is, or where nothing is pending."""
     with unit_of_work(workbench.database) as session:
         lease = runs.lease(session, model, workbench.owner, workbench.settings.worker_lease_s, purpose=purpose)
         crash.point("lease.inside")
     crash.point("lease.taken")
     if lease is not None:
-        log.info("run_leased", model=model, run=str(lease.run_id), purpose=purpose, requests=len(lease.request_ids))
-        for request_id in lease.request_ids:
-            log.info("request_leased", request=str(request_id), run=str(lease.run_id))
+        log_leased(lease)
     return lease
+
+
+def log_leased(lease: Lease) -> None:
+    """Say which run was leased, and what it took."""
+    run = str(lease.run_id)
+    log.info("run_leased", model=lease.model, run=run, purpose=lease.purpose, requests=len(lease.request_ids))
+    for request_id in lease.request_ids:
+        log.info("request_leased", request=str(request_id), run=run)
 
 
 def parent_of(workbench: Workbench, lease: Lease) -> Parent:
@@ -62,11 +67,11 @@ def parent_of(workbench: Workbench, lease: Lease) -> Parent:
 @contextmanager
 def held(workbench: Workbench, lease: Lease) -> Iterator[Heartbeat]:
     """Hold a run while the block works on it, as `_answered_for` says, in a trace and with its id in every log line."""
-    name = "unlearn" if lease.request_ids else "train"
     facts = {"model": lease.model, "run": str(lease.run_id)}
     with unit_of_work(workbench.database) as session:
         calls = tracing.calls_of(session, lease.request_ids)
-    with bound_contextvars(**facts), tracing.stage(name, calls, **facts), _answered_for(workbench, lease) as heartbeat:
+    stage = tracing.stage(lease.purpose, calls, **facts)
+    with bound_contextvars(**facts), stage, _answered_for(workbench, lease) as heartbeat:
         yield heartbeat
 
 

@@ -14,7 +14,7 @@ from ledger.tables import Snapshot
 from workers.attempts import Child
 from workers.certificates import certify_run
 from workers.errors import ModelBusy
-from workers.leasing import held
+from workers.leasing import held, log_leased
 from workers.publishing import publish, written
 from workers.workbench import Workbench
 
@@ -58,4 +58,6 @@ def _take(workbench: Workbench, model: str, version: int | None) -> tuple[Lease,
         lease = runs.lease(session, model, workbench.owner, workbench.settings.worker_lease_s, purpose="rollback")
         if lease is None:
             raise ModelBusy(model)
-        return lease, rollbacks.chosen(session, model, version)
+        generation = rollbacks.chosen(session, model, version)
+    log_leased(lease)
+    return lease, generation

@@ -59,9 +59,7 @@ def train_once(
     if lease is None:
         raise ModelBusy(model)
     with held(workbench, lease) as heartbeat:
-        data = _kept_interactions(workbench)
-        trained = train(kind, given or {}, data, seed=seed, device=workbench.device, watch=_both(heartbeat, watch))
-        child = _through_gates(kind, data, trained, lease)
+        child = _trained(workbench, lease, kind, given or {}, seed, _both(heartbeat, watch))
         with written(workbench, child.snapshot) as digest:
             publish(workbench, lease, digest, child)
     workbench.doorbell.hint()
@@ -79,18 +77,19 @@ def trained_afresh(workbench: Workbench, lease: Lease, watch: Watch) -> Child:
     """
     with unit_of_work(workbench.database) as session:
         declared = overview.model(session, lease.model).model
-    data = _kept_interactions(workbench)
-    seed = lease.run_id.fields[0]
-    trained = train(declared.kind, declared.hyperparameters, data, seed=seed, device=workbench.device, watch=watch)
-    return _through_gates(declared.kind, data, trained, lease)
+    return _trained(workbench, lease, declared.kind, declared.hyperparameters, lease.run_id.fields[0], watch)
 
 
-def _kept_interactions(workbench: Workbench) -> Interactions:
+def _trained(
+    workbench: Workbench, lease: Lease, kind: str, given: Mapping[str, object], seed: int, watch: Watch
+) -> Child:
+    """Train on all interactions nobody asked to delete, and judge what comes out."""
     with unit_of_work(workbench.database) as session:
         data = interactions.read(session)
     if not len(data):
         raise NothingToTrainOn
-    return data
+    trained = train(kind, given, data, seed=seed, device=workbench.device, watch=watch)
+    return _through_gates(kind, data, trained, lease)
 
 
 def _through_gates(kind: str, data: Interactions, trained: Trained, lease: Lease) -> Child:

@@ -14,7 +14,7 @@ from ledger.database import unit_of_work
 from ledger.errors import CallbackRefused, JournalAway, KeyReused, UnknownSubject
 from service.auth import Runtime, needs
 from service.errors import BodyTooLarge, UnsupportedContentType
-from service.intake import check_callbacks, take_in
+from service.intake import check_lines, take_in
 from service.problems import documented_with_key
 from service.schemas.batches import BatchAnswer, BatchedRequest, NewBatch
 
@@ -51,7 +51,7 @@ def create(new: NewBatch, parts: Runtime, caller: Creator) -> BatchAnswer:
     would get alone, and its `errors` point to each of them.
     """
     asked = [line.recorded_as(caller.tenant, parts.settings.due_days) for line in new.requests]
-    check_callbacks(parts, asked)
+    check_lines(parts, asked)
     with unit_of_work(parts.database) as session:
         recorded = recording.record_all(session, asked, parts.pseudonyms)
         lines = journal_lines.recorded(session, [each.request_id for each in recorded], parts.pseudonyms)

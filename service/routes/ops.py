@@ -21,20 +21,15 @@ from service.errors import ReceiptNotIssued
 from service.page import PageRoute, page
 from service.problems import documented_with_key
 from service.schemas.deletions import State
+from service.schemas.receipts import RECEIPT, RECEIPT_TYPE
 
 router = APIRouter(tags=["operations"], route_class=PageRoute)
 
 LATEST = 50
 MOST_OF_RUN = 200
-RECEIPT_TYPE = "application/jose"
 
 Watcher = Annotated[Caller | None, Depends(needs_unless_demo("ops:read"))]
 Before = Annotated[datetime | None, Query(description="Only what is older: `next` of the page before.")]
-
-_RECEIPT = {
-    "description": "The receipt: a JSON Web Signature (EdDSA), compact serialisation.",
-    "content": {RECEIPT_TYPE: {"schema": {"type": "string"}}},
-}
 
 
 class Visit:
@@ -126,7 +121,7 @@ def request(request_id: UUID, parts: Runtime, visit: Visitor) -> Response:
     summary="Fetch anyone's receipt",
     dependencies=[Depends(needs_unless_demo("ops:read"))],
     response_class=Response,
-    responses={200: _RECEIPT, **documented_with_key(RequestNotFound, ReceiptNotIssued)},
+    responses={200: RECEIPT, **documented_with_key(RequestNotFound, ReceiptNotIssued)},
 )
 def receipt(request_id: UUID, parts: Runtime) -> Response:
     """Fetch the signed receipt of anyone's completed request. Needs the scope `ops:read`; in demo mode no key."""

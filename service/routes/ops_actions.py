@@ -8,27 +8,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from fastapi.responses import RedirectResponse
 
-from ledger import journal_lines, operators
+from ledger import operators
 from ledger.api_keys import Caller
 from ledger.database import unit_of_work
 from ledger.doorbell import UNLEARN
 from ledger.errors import JournalAway, NotCancellable, NotHeld, NotRetriable, RequestNotFound, RunNotFound
 from service.auth import Runtime, acts
 from service.errors import ForgedForm, UnsupportedContentType
-from service.intake import spread
-from service.page import PageRoute
+from service.intake import take_back
+from service.page import GO_ON, SEE_OTHER, PageRoute
 from service.problems import documented_with_key
 
 router = APIRouter(prefix="/ops", tags=["operations"], route_class=PageRoute)
 
 Operator = Annotated[Caller, Depends(acts("ops:write"))]
 
-SEE_OTHER = 303
-_SEEN = {
-    "description": "Done; `Location` is the page that shows it.",
-    "headers": {"Location": {"description": "The page.", "schema": {"type": "string"}}},
-    "content": {"text/html": {"schema": {"type": "string", "maxLength": 0}}},
-}
 _FORM = {
     "requestBody": {
         "required": False,
@@ -43,7 +37,7 @@ _FORM = {
 
 
 def _documented(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    return {SEE_OTHER: _SEEN, **documented_with_key(ForgedForm, UnsupportedContentType, *kinds)}
+    return {SEE_OTHER: GO_ON, **documented_with_key(ForgedForm, UnsupportedContentType, *kinds)}
 
 
 @router.post(
@@ -74,8 +68,7 @@ def cancel(request_id: UUID, parts: Runtime, operator: Operator) -> RedirectResp
     """Cancel a request that no run has taken. Needs the scope `ops:write`."""
     with unit_of_work(parts.database) as session:
         operators.cancel(session, request_id, operator.key_id)
-    parts.journal.append([journal_lines.cancelled(request_id)])
-    spread(parts)
+    take_back(parts, request_id)
     return _to(f"/ops/requests/{request_id}")
 
 

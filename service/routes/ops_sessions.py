@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -13,20 +12,14 @@ from sqlalchemy.exc import OperationalError
 from service.auth import BEARER, Runtime
 from service.errors import ForgedForm, NotAuthenticated, ScopeMissing, UnsupportedContentType
 from service.forms import form_of
-from service.page import PageRoute, page
+from service.page import GO_ON, SEE_OTHER, PageRoute, page
 from service.problems import documented
 from service.sessions import COOKIE, LASTS_S, cookie_of, is_from_here
 
 router = APIRouter(prefix="/ops/session", tags=["operations"], route_class=PageRoute)
 
-SEE_OTHER = 303
 FIRST_PAGE = "/ops"
 PAGE = re.compile(r"/ops(/[\w/-]*)?(\?[\w=&:.%+-]*)?")
-_SEEN: dict[str, Any] = {
-    "description": "Done; `Location` is the page to go on with.",
-    "headers": {"Location": {"description": "The page.", "schema": {"type": "string"}}},
-    "content": {"text/html": {"schema": {"type": "string", "maxLength": 0}}},
-}
 _FORM = {
     "requestBody": {
         "content": {
@@ -59,7 +52,7 @@ async def form(request: Request) -> Response:
     status_code=SEE_OTHER,
     response_class=RedirectResponse,
     responses={
-        SEE_OTHER: _SEEN,
+        SEE_OTHER: GO_ON,
         **documented(NotAuthenticated, ScopeMissing, ForgedForm, UnsupportedContentType, OperationalError, Exception),
     },
     openapi_extra=_FORM,
@@ -86,7 +79,7 @@ async def sign_in(request: Request, parts: Runtime) -> RedirectResponse:
     summary="Sign out",
     status_code=SEE_OTHER,
     response_class=RedirectResponse,
-    responses={SEE_OTHER: _SEEN, **documented(ForgedForm, UnsupportedContentType, Exception)},
+    responses={SEE_OTHER: GO_ON, **documented(ForgedForm, UnsupportedContentType, Exception)},
 )
 async def sign_out(request: Request) -> RedirectResponse:
     """End the session."""

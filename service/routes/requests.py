@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from alteraser import crash
-from ledger import completion, destinations, journal_lines, recording, requests
+from ledger import completion, journal_lines, recording, requests
 from ledger.api_keys import Caller
 from ledger.database import unit_of_work
 from ledger.errors import (
@@ -26,11 +26,12 @@ from ledger.errors import (
 )
 from service.auth import Runtime, needs
 from service.errors import BodyTooLarge, KeysDiffer, ReceiptNotIssued, UnsupportedContentType
-from service.intake import spread, take_in
+from service.intake import check_callbacks, take_back, take_in
 from service.parts import Parts
 from service.problems import documented_with_key
 from service.schemas.deletions import DeletionPage, DeletionStatus, NewDeletion, State
 from service.schemas.keys import Key, agreed
+from service.schemas.receipts import RECEIPT, RECEIPT_TYPE
 
 router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
 
@@ -38,7 +39,6 @@ LONGEST_WAIT_S = 60
 FIRST_LOOK_S = 0.05
 LOOKS_SLOW_DOWN = 1.5
 ENDED = ("completed", "cancelled")
-RECEIPT_TYPE = "application/jose"
 
 Creator = Annotated[Caller, Depends(needs("deletion:create"))]
 Reader = Annotated[Caller, Depends(needs("deletion:read"))]
@@ -47,10 +47,6 @@ IdempotencyKey = Annotated[Key | None, Header(description="The same key and body
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the request to end.")]
 
 _LOCATION = {"Location": {"description": "The new request.", "schema": {"type": "string"}}}
-_RECEIPT = {
-    "description": "The receipt: a JSON Web Signature (EdDSA), compact serialisation.",
-    "content": {RECEIPT_TYPE: {"schema": {"type": "string"}, "example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"}},
-}
 
 
 @router.post(
@@ -86,8 +82,7 @@ def create(
     """
     key = agreed(idempotency_key, new.request_id)
     asked = new.for_ledger(caller.tenant, key, parts.settings.due_days)
-    for url in asked.callback_urls:
-        destinations.check(url, allow_private=parts.settings.callback_private)
+    check_callbacks(parts, asked)
     with unit_of_work(parts.database) as session:
         recorded = recording.record(session, asked, parts.pseudonyms)
         view = requests.get(session, caller.tenant, recorded.request_id)
@@ -141,8 +136,7 @@ def cancel(request_id: UUID, parts: Runtime, caller: Canceller) -> DeletionStatu
     with unit_of_work(parts.database) as session:
         requests.cancel(session, caller.tenant, request_id)
         view = requests.get(session, caller.tenant, request_id)
-    parts.journal.append([journal_lines.cancelled(request_id)])
-    spread(parts)
+    take_back(parts, request_id)
     return DeletionStatus.of(view)
 
 
@@ -150,7 +144,7 @@ def cancel(request_id: UUID, parts: Runtime, caller: Canceller) -> DeletionStatu
     "/{request_id}/receipt",
     summary="Fetch the receipt",
     response_class=Response,
-    responses={200: _RECEIPT, **documented_with_key(RequestNotFound, ReceiptNotIssued)},
+    responses={200: RECEIPT, **documented_with_key(RequestNotFound, ReceiptNotIssued)},
 )
 def receipt(request_id: UUID, parts: Runtime, caller: Reader) -> Response:
     """Fetch the signed receipt of a completed request. Needs the scope `deletion:read`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import httpx
 import pytest
 
 from alteraser.synthetic import synthetic
-from tests.processes import descendants, is_alive, wait_until
+from tests.processes import announced, descendants, is_alive, wait_until
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ALTERASER_")}
 STOPS_WITHIN_S = 30.0
@@ -55,7 +54,8 @@ def up(home: Path) -> Iterator[Up]:
         command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         try:
-            yield _ready(process)
+            ready = announced(process)
+            yield Up(process, ready.url, ready.key, ready.said)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -144,19 +144,3 @@ def test_a_read_only_folder_is_refused(home: Path) -> None:
     refused = alteraser("up", "--home", home)
     assert refused.returncode == 1
     assert "cannot write in" in refused.stderr
-
-
-def _ready(process: subprocess.Popen[str]) -> Up:
-    said = ""
-    while "Ctrl-C stops everything" not in said:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, f"ended early: {said}"
-        said += line
-    return Up(process, _found(r"http://[\d.:]+", said), _found(r"ak_\S+", said), said)
-
-
-def _found(pattern: str, said: str) -> str:
-    match = re.search(pattern, said)
-    assert match is not None, said
-    return match.group()

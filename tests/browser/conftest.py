@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
 
 from alteraser.synthetic import synthetic
-from tests.processes import descendants, wait_until
+from tests.processes import announced, descendants, wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -160,8 +159,8 @@ def system(chromium: str, server_dir: Path) -> Iterator[Watched]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, env=ENVIRONMENT | EXACT, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
-            said = _said(process)
-            watched = Watched(process, _found(r"http://[\d.:]+", said), _found(r"ak_\S+", said))
+            ready = announced(process)
+            watched = Watched(process, ready.url, ready.key)
             _train(home)
             wait_until(lambda: httpx.get(f"{watched.url}/readyz").is_success, within_s=PATIENCE_S)
             yield watched
@@ -202,19 +201,3 @@ def _train(home: Path) -> None:
         command = [sys.executable, "-m", "cli", *arguments, "--home", str(home)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-
-
-def _said(process: subprocess.Popen[str]) -> str:
-    said = ""
-    while "Ctrl-C stops everything" not in said:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, f"ended early: {said}"
-        said += line
-    return said
-
-
-def _found(pattern: str, said: str) -> str:
-    match = re.search(pattern, said)
-    assert match is not None, said
-    return match.group()

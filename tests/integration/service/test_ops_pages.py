@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from ledger import api_keys, progress, runs
+from ledger import api_keys, occurrences, progress, runs
 from ledger.database import unit_of_work
 from ledger.errors import LeaseLost
 from ledger.progress import Point
@@ -334,17 +334,18 @@ def test_demo_mode_shows_the_pages_and_the_log_and_lets_nobody_act(
 def test_alarms_name_what_is_wrong(deployment: Deployment) -> None:
     asked = deployment.ask({"subject": USER}).json()["id"]
     with unit_of_work(deployment.database) as session:
-        lease = runs.lease(session, MODEL, "worker", 60)
-        assert lease is not None
-    deployment.sql("UPDATE runs SET lease_expires_at = now() - interval '2 minutes' WHERE state = 'live'")
-    deployment.sql("UPDATE deletion_requests SET due_at = now() - interval '1 day'")
+        occurrences.note(session, "sweep")
+    deployment.sql("UPDATE occurrences SET last_at = now() - interval '2 minutes'")
+    deployment.sql(
+        "UPDATE deletion_requests SET due_at = now() - interval '1 day', recorded_at = now() - interval '2 d'"
+    )
     deployment.sql(
         "INSERT INTO replicas (replica_id, model, heartbeat_at) VALUES ('gone', 'main', now() - interval '1 hour')"
     )
     page = shown(deployment, "/ops/alarms")
-    for name in ("Overdue", "Replica silent", "Sweep silent"):
+    for name in ("Overdue", "Replica silent", "Sweep silent", "Work not taken"):
         assert f"<h2>{name} " in page
     assert asked in page
-    assert str(lease.run_id) in page
+    assert "1 sweep ended 120 seconds ago" in page
     assert "overdue" in shown(deployment, "/ops")
     assert TENANT in shown(deployment, f"/ops/requests/{asked}")

@@ -40,6 +40,7 @@ def lease(deletions: Deletions) -> Lease:
     return Lease(
         run_id=uuid4(),
         model="main",
+        purpose="unlearn",
         owner="me",
         parent=DIGEST,
         version=1,
