@@ -1,6 +1,6 @@
 """What a relative gradient means for the influence that is left: the tolerance against RI all, per deletion.
 
-    python -m benchmarks.calibration --data ml-1m/ratings.tsv --json calibration.json
+    python -m benchmarks.calibration --data ml-1m/receraser --json calibration.json
 
 The oracle of each deletion is the same objective solved to 1e-6 of the gradient left behind; a test compares such an
 oracle with a cold retrain.
@@ -21,10 +21,11 @@ from alteraser.eraser import unlearn
 from alteraser.influence import residual_influence
 from alteraser.interactions import Interactions
 from alteraser.kinds import kind
-from alteraser.loaders import load_split
 from alteraser.snapshot import Snapshot
 from benchmarks.evidence import pin_threads, print_table, provenance, write_json
-from benchmarks.models import PARENT_DIGEST, carried_over, random_users, trained_snapshot
+from benchmarks.inputs import described
+from benchmarks.models import PARENT_DIGEST, carried_over, random_users
+from benchmarks.unlearning import live_model
 
 ORACLE_TOLERANCE = 1e-6
 TOLERANCES = (1e-1, 3e-2, 2e-2, 1e-2, 1e-3)
@@ -67,16 +68,23 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder or file of interactions.")],
     model: Annotated[str, typer.Option(help="Model kind.")] = "wmf",
     draws: Annotated[int, typer.Option(min=0, help="Random draws beside the fixed deletions.")] = 2,
-    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter NAME=VALUE; repeatable.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where to write the rows.")] = None,
 ) -> None:
     """Print the influence that is left at each tolerance."""
     pin_threads()
-    train = load_split(data).train
-    parent = trained_snapshot(model, {}, train, seed)
-    rows = [row for what, deletions in deletions_of(train, draws) for row in rows_for(parent, what, deletions)]
-    print_table(f"{model} on {data.name}: residual influence by tolerance (do nothing = 1)", rows)
-    write_json(json, {**provenance(), "dataset": data.name, "model": model, "rows": rows})
+    split, parent = live_model(data, model, set_)
+    found = [row for what, deletions in deletions_of(split.train, draws) for row in rows_for(parent, what, deletions)]
+    evidence = {
+        "benchmark": "calibration",
+        **provenance(),
+        "dataset": described(data, split),
+        "model": model,
+        "hyperparameters": dict(parent.hyperparameters),
+        "rows": found,
+    }
+    print_table(f"{model} on {evidence['dataset']['name']}: residual influence by tolerance (do nothing = 1)", found)
+    write_json(json, evidence)
 
 
 if __name__ == "__main__":

@@ -198,6 +198,18 @@ def latency(runs: Sequence[Evidence]) -> str:
     return _plain(runs)
 
 
+def calibration(runs: Sequence[Evidence]) -> str:
+    """A row per deletion, a column per tolerance: the influence that is left, and the seconds."""
+    parts = []
+    for run in runs:
+        tolerances = sorted({row["tolerance"] for row in run["rows"]}, reverse=True)
+        found = {(row["forgotten"], row["tolerance"]): row for row in run["rows"]}
+        names = dict.fromkeys(name for name, _ in found)
+        cells = [[name, *(_calibrated(found[name, tolerance]) for tolerance in tolerances)] for name in names]
+        parts.append(_table([f"RI all (seconds) at tolerance of `{run['model']}`", *map(number, tolerances)], cells))
+    return "\n\n".join([*parts, _made_by(runs)])
+
+
 def stream(runs: Sequence[Evidence]) -> str:
     """A row per point of the drift curve, and what the curve amounts to."""
     parts = []
@@ -263,6 +275,7 @@ TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "accuracy": accuracy,
     "scaling": scaling,
     "latency": latency,
+    "calibration": calibration,
     "stream": stream,
     "streams": streams,
     "equivalence": equivalence,
@@ -383,6 +396,10 @@ def _plain_cell(name: str, value: Any) -> str:
     if SHARES.match(name) and value is not None:
         return f"{value:.4f}"
     return f"{value / 1e6:.1f} MB" if name.endswith("_bytes") else number(value)
+
+
+def _calibrated(row: Row) -> str:
+    return f"{number(row['ri_all'])} ({number(row['seconds'])})"
 
 
 def _made_by(runs: Sequence[Evidence]) -> str:

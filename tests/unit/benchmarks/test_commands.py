@@ -10,8 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from alteraser.synthetic import synthetic
-from benchmarks import accuracy, scaling, suite, unlearning
+from benchmarks import accuracy, calibration, scaling, suite, unlearning
 from benchmarks.judge import COLUMNS
+from benchmarks.tables import rewritten
 
 SMALL = ["--set", "d=6", "--set", "reg=0.02"]
 
@@ -106,6 +107,20 @@ def test_accuracy_is_measured_trained_and_after_unlearning(data: Path, tmp_path:
     code, _ = run(accuracy.main, "--data", str(data), "--seeds", "1", "--users", "3", *SMALL, "--json", str(out))
     assert code == 0
     assert [row["state"] for row in json.loads(out.read_text())["rows"]] == ["trained", "after 3 users unlearned"]
+
+
+def test_a_smaller_tolerance_leaves_less(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "calibration.json"
+    code, _ = run(calibration.main, "--data", str(data), "--draws", "1", *SMALL, "--json", str(out))
+    assert code == 0
+    text = rewritten("<!-- measured: calibration calibration.json -->\n<!-- /measured -->", tmp_path)
+    assert "| median user | " in text
+    rows = json.loads(out.read_text())["rows"]
+    assert len({row["forgotten"] for row in rows}) == 5
+    for what in {row["forgotten"] for row in rows}:
+        left = [row["ri_all"] for row in rows if row["forgotten"] == what]
+        assert left[-1] < 1e-4
+        assert left[-1] < left[0]
 
 
 def test_accuracy_needs_a_test_part(data: Path) -> None:
