@@ -6,7 +6,8 @@ dividing it into many small sub-problems is due to Liu et al., "Forgetting Fast 
 
 1. the *local step*: rows whose interactions changed move once towards their sub-problems' minimisers;
 2. safeguarded truncated Newton over all rows, preconditioned by the sub-problems, until the gradient is `tolerance`
-   times what the deletion left behind.
+   times what the deletion left behind;
+3. where asked for, a random step that hides what is left of it (`alteraser.perturbation`).
 
 No state of an optimiser is carried across a deletion: it would remember.
 """
@@ -24,6 +25,7 @@ from alteraser.deletions import Deletions
 from alteraser.interactions import Interactions, rows_in
 from alteraser.kinds import kind as kind_of
 from alteraser.model import LocalStep, Objective, Parameters, Progress, RemovedTerms, Watch, silent
+from alteraser.perturbation import MARGIN, perturbed
 from alteraser.report import PredictedCost, Removed, Report, report_on
 from alteraser.snapshot import Snapshot
 from alteraser.solve import Stationary, newton
@@ -68,6 +70,7 @@ def unlearn(
     watermark: int,
     parent_digest: str,
     tolerance: float = TOLERANCE,
+    noise: torch.Generator | None = None,
     device: torch.device = CPU,
     watch: Watch = silent,
 ) -> Unlearned:
@@ -81,6 +84,7 @@ def unlearn(
         watermark: The erasure watermark the child satisfies.
         parent_digest: The parent's digest, for the child's manifest.
         tolerance: Bound on the gradient's norm, relative to its norm at the warm start.
+        noise: Where the step that hides what is left of the gradient is drawn from; none is taken when None.
         device: Where to compute.
         watch: Told of every step.
 
@@ -95,9 +99,14 @@ def unlearn(
         return _retrained(forgetting, 0, tolerance, watermark, parent_digest, clock, watch)
     left = local_step(forgetting, watch)
     clock.end("local")
-    target, scale = _target(forgetting, forgetting.warm, left, tolerance), left.gradient or 1.0
+    further = tolerance / MARGIN if noise else tolerance
+    target, scale = _target(forgetting, forgetting.warm, left, further), left.gradient or 1.0
     found = _solved(forgetting, target, scale, watch, audits=tolerance < AUDITS_BELOW)
     clock.end("newton")
+    if noise is not None and left.gradient:
+        bound = _target(forgetting, found.parameters, left, tolerance)
+        found = perturbed(forgetting.objective, found, bound, noise)
+        clock.end("perturbation")
     return _child(forgetting, found, left, "alteraser", tolerance, watermark, parent_digest, clock)
 
 

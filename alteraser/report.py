@@ -55,6 +55,7 @@ class Report:
         passes: Times the interactions were gone through outside those products.
         removed: What left the data.
         moved: ``|X_before - X_after|_F`` over the scores of the kept users and items; 0 in training.
+        perturbed: Gradient norm of the random step that was taken last, over the scale; 0 where none was.
         predicted: What the algorithm was chosen by; None in training.
         seconds: Wall-clock seconds by phase.
     """
@@ -71,6 +72,7 @@ class Report:
     passes: int
     removed: Removed
     moved: float
+    perturbed: float
     predicted: PredictedCost | None
     seconds: dict[str, float]
 
@@ -121,6 +123,7 @@ def report_on(
         passes=objective.passes,
         removed=removed or Removed(),
         moved=moved,
+        perturbed=found.perturbed / scale,
         predicted=predicted,
         seconds=dict(seconds),
     )

@@ -45,7 +45,7 @@ HOPELESS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Stationary:
-    """Where Newton stopped: the gradient is small and no negative curvature was seen.
+    """Where a solver stopped: the gradient is small and no negative curvature was seen.
 
     Attributes:
         parameters: The iterate.
@@ -54,6 +54,8 @@ class Stationary:
         outer: Outer iterations.
         inner: Inner iterations, all told.
         least_curvature: Smallest curvature met in the last outer iteration, relative to the preconditioner's.
+        equations: The last Newton equations, of an iterate near this one; None where there were none.
+        perturbed: Norm of the gradient of the random step that was taken from there; 0 where none was.
     """
 
     parameters: Parameters
@@ -62,6 +64,8 @@ class Stationary:
     outer: int
     inner: int
     least_curvature: float
+    equations: NewtonSystem | None = None
+    perturbed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
     """
     at = start
     value, gradient = objective.value_and_gradient(at)
+    last: NewtonSystem | None = None
     near: NewtonSystem | None = None
     system: NewtonSystem | None = None
     radius, curvature, inner = math.inf, -math.inf, 0
@@ -107,8 +112,8 @@ def newton(objective: Objective, start: Parameters, *, target: float, scale: flo
         residual = gradient.norm()
         watch(Progress("newton", outer, residual=residual / scale, objective=value))
         if residual <= target and curvature > -FLAT:
-            return Stationary(at, value, gradient, outer, inner, curvature)
-        system = system or objective.linearise(at, gradient, near)
+            return Stationary(at, value, gradient, outer, inner, curvature, last)
+        last = system = system or objective.linearise(at, gradient, near)
         step = conjugate_gradients(system, radius, ENOUGH * target, watch)
         inner, curvature = inner + step.iterations, step.least_curvature
         trial = at.plus(system.expand(step.v))

@@ -35,7 +35,7 @@ from benchmarks.inputs import data_of, described, refused_in_words, settings
 from benchmarks.methods import EXACT
 from benchmarks.models import PARENT_DIGEST, carried_over, trained_snapshot
 from benchmarks.sequence import SEQUENCES, all_of, batches
-from benchmarks.stream import drawn_deletions, steps
+from benchmarks.stream import Run, drawn_deletions, steps
 from benchmarks.truth import alike, lists
 from benchmarks.tuned import tuned
 
@@ -211,7 +211,7 @@ def _visits(model: str, given: dict[str, str], split: Split, seed: int, n: int, 
 
 def _gone(name: str, start: Snapshot, schedule: list[Deletions], tolerance: float) -> Way:
     began = perf_counter()
-    (last,) = deque(steps(start, schedule, 1, tolerance), maxlen=1)
+    (last,) = deque(steps(start, schedule, 1, Run(tolerance)), maxlen=1)
     return Way(name, len(schedule), perf_counter() - began, last.child)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
 from alteraser.eraser import Forgetting, local_step, unlearn
 from alteraser.errors import NotConverged
 from alteraser.kinds import kind as kind_of
@@ -151,6 +153,11 @@ def alteraser(trial: Trial) -> Outcome:
     return replace(_unlearned(trial.case, trial.tolerance), curve=tuple(_ladder(trial)))
 
 
+def alteraser_perturbed(trial: Trial) -> Outcome:
+    """Unlearn as `alteraser` does, with the random step that the service takes last; see `alteraser.perturbation`."""
+    return _unlearned(trial.case, trial.tolerance, torch.Generator().manual_seed(trial.seed))
+
+
 def alteraser_exact(trial: Trial) -> Outcome:
     """Unlearn to `EXACT`."""
     return _unlearned(trial.case, EXACT)
@@ -199,6 +206,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "alternation": alternation,
         "adamw": adamw_warm,
         "alteraser": alteraser,
+        "alteraser-perturbed": alteraser_perturbed,
         "alteraser-exact": alteraser_exact,
         "retrain-converged": retrain_converged,
         "retrain-practical": retrain_practical,
@@ -217,9 +225,11 @@ def _ladder(trial: Trial) -> Iterator[tuple[float, float]]:
         yield found.seconds.median, trial.influence(found.parameters)
 
 
-def _unlearned(case: Case, tolerance: float) -> Outcome:
+def _unlearned(case: Case, tolerance: float, noise: torch.Generator | None = None) -> Outcome:
+    given: dict[str, Any] = {"watermark": 1, "parent_digest": PARENT_DIGEST, "tolerance": tolerance, "noise": noise}
+
     def work() -> tuple[Parameters, dict[str, Any]]:
-        done = unlearn(case.parent, case.deletions, watermark=1, parent_digest=PARENT_DIGEST, tolerance=tolerance)
+        done = unlearn(case.parent, case.deletions, **given)
         return done.snapshot.parameters, done.report.as_dict()
 
     (parameters, report), seconds = timed(work)

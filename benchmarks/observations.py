@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from alteraser.eraser import TOLERANCE
+from alteraser.perturbation import fresh_noise
 from alteraser.snapshot import Snapshot
 from benchmarks.canaries import Target
 from benchmarks.membership import Observed
@@ -35,7 +36,8 @@ TREATMENTS: Mapping[str, Treatment] = MappingProxyType(
     {
         "do-nothing": lambda model, _user: model,
         "drop-row": lambda model, user: dropped(model, [user]),
-        "unlearned": lambda model, user: unlearned(model, [user], TOLERANCE),
+        "unlearned": lambda model, user: unlearned(model, [user], TOLERANCE, fresh_noise()),
+        "unlearned-bare": lambda model, user: unlearned(model, [user], TOLERANCE),
         "unlearned-audit": lambda model, user: unlearned(model, [user], AUDIT),
     }
 )

@@ -18,6 +18,7 @@ COLOURS = {
     "adamw": "#8c564b",
     "alteraser": "#1f77b4",
     "alteraser-exact": "#17becf",
+    "alteraser-perturbed": "#bcbd22",
     "retrain-converged": "#2ca02c",
     "retrain-practical": "#d62728",
     "unlearned": "#1f77b4",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from alteraser.deletions import Deletions
 from alteraser.eraser import unlearn
@@ -86,10 +87,12 @@ def dropped(parent: Snapshot, users: Sequence[str]) -> Snapshot:
     return replace(parent, parameters=carried_over(parent, kept), interactions=kept)
 
 
-def unlearned(parent: Snapshot, users: Sequence[str], tolerance: float) -> Snapshot:
-    """Return the model as the product unlearns those users in one run."""
+def unlearned(
+    parent: Snapshot, users: Sequence[str], tolerance: float, noise: torch.Generator | None = None
+) -> Snapshot:
+    """Return the model as it is once those users are unlearned in one run; the product perturbs it with noise."""
     deletions = Deletions(subjects=frozenset(users))
-    done = unlearn(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST, tolerance=tolerance)
+    done = unlearn(parent, deletions, watermark=1, parent_digest=PARENT_DIGEST, tolerance=tolerance, noise=noise)
     return done.snapshot
 
 

@@ -3,14 +3,15 @@
     python -m benchmarks.stream --data ml-1m/receraser --deletions 1000 --every 50 --json stream.json
 
 Every deletion is a run of its own, from the last one's child and nothing else, at the service's tolerance: what a
-service does that answers one person at a time. Every K deletions the model is compared with the minimum it leads to on
-what is left, and at the end with a cold retrain; the figures are defined in `benchmarks.drift`. With ``--checkpoint`` a
-run that was stopped goes on where its last point was.
+service does that answers one person at a time, its random step included. Every K deletions the model is compared with
+the minimum it leads to on what is left, and at the end with a cold retrain; the figures are defined in
+`benchmarks.drift`. With ``--checkpoint`` a run that was stopped goes on where its last point was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from alteraser.eraser import TOLERANCE, retrain, unlearn
 from alteraser.errors import NotConverged
 from alteraser.kinds import kind as kind_of
 from alteraser.loaders import Split
+from alteraser.perturbation import fresh_noise
 from alteraser.snapshot import Snapshot
 from benchmarks.basin import Basin
 from benchmarks.checkpoint import Checkpoint, OtherRun, State
@@ -57,14 +59,27 @@ POINTS = 20
 """On the curve, where ``--every`` does not say."""
 
 
-def steps(start: Snapshot, deletions: list[Deletions], first: int, tolerance: float) -> Iterator[Step]:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How every deletion of a stream is carried out.
+
+    Attributes:
+        tolerance: Of the run.
+        perturb: Whether the run ends with the random step of `alteraser.perturbation`.
+    """
+
+    tolerance: float
+    perturb: bool = False
+
+
+def steps(start: Snapshot, deletions: list[Deletions], first: int, run: Run) -> Iterator[Step]:
     """Carry the deletions out one after the other, each from the last one's child.
 
     Args:
         start: The model before the first of them.
         deletions: What to forget, in order.
         first: The number of the first.
-        tolerance: Of every run.
+        run: How each of them is carried out.
 
     Raises:
         NotConverged: One of them did not reach the tolerance.
@@ -72,13 +87,20 @@ def steps(start: Snapshot, deletions: list[Deletions], first: int, tolerance: fl
     current = start
     for number, deletion in enumerate(deletions, first):
         started = perf_counter()
-        done = unlearn(current, deletion, watermark=number, parent_digest=PARENT_DIGEST, tolerance=tolerance)
+        done = unlearn(
+            current,
+            deletion,
+            watermark=number,
+            parent_digest=PARENT_DIGEST,
+            tolerance=run.tolerance,
+            noise=fresh_noise() if run.perturb else None,
+        )
         yield Step(number, current, done.snapshot, done.report, perf_counter() - started)
         current = done.snapshot
 
 
 def streamed(
-    original: Snapshot, deletions: list[Deletions], every: int, tolerance: float, checkpoint: Checkpoint | None = None
+    original: Snapshot, deletions: list[Deletions], every: int, run: Run, checkpoint: Checkpoint | None = None
 ) -> Row:
     """Carry a stream out and return its curve, its trends, its costs and how it compares with a retrain at the end.
 
@@ -86,7 +108,7 @@ def streamed(
         original: The model it begins with.
         deletions: In order.
         every: Deletions from one point of the curve to the next; the first and the last deletion have points too.
-        tolerance: Of every run.
+        run: How each of them is carried out.
         checkpoint: Where its state is kept.
 
     Raises:
@@ -94,7 +116,7 @@ def streamed(
     """
     state = (checkpoint.load() if checkpoint else None) or State(original, original, {"records": [], "points": []})
     current, records, points = state.current, state.evidence["records"], state.evidence["points"]
-    for step in steps(current, deletions[len(records) :], len(records) + 1, tolerance):
+    for step in steps(current, deletions[len(records) :], len(records) + 1, run):
         current = step.child
         records.append(step.record())
         if step.number in (1, len(deletions)) or step.number % every == 0:
@@ -151,6 +173,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     every: Annotated[int | None, typer.Option(min=1, help="Deletions between two points of the curve.")] = None,
     tolerance: Annotated[float, typer.Option(min=0.0, help="Of every run.")] = TOLERANCE,
+    perturb: Annotated[bool, typer.Option(help="End every run with the service's random step.")] = True,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter NAME=VALUE; repeatable.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder to keep the state in, and to go on from.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where to write the evidence.")] = None,
@@ -161,11 +184,12 @@ def main(
     split = data_of(data)
     drawn = drawn_deletions(forget, split, deletions, seed)
     given = tuned(data, model) | settings(set_)
-    asked = {"model": model, "forget": forget, "seed": seed, "deletions": deletions, "tolerance": tolerance}
+    run = Run(tolerance, perturb)
+    asked = {"model": model, "forget": forget, "seed": seed, "deletions": deletions, **asdict(run)}
     keeper = Checkpoint(checkpoint, {**asked, "set": given, "data": split.train.digest()}) if checkpoint else None
     original = _begun(keeper) or _trained(model, given, split)
     between = every or max(deletions // POINTS, 1)
-    found = streamed(original, drawn, between, tolerance, keeper)
+    found = streamed(original, drawn, between, run, keeper)
     evidence: Row = {
         "benchmark": "stream",
         **provenance(),

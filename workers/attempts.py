@@ -11,6 +11,7 @@ from alteraser import crash
 from alteraser.eraser import Unlearned, retrain, unlearn
 from alteraser.errors import NotConverged
 from alteraser.model import Progress, Watch
+from alteraser.perturbation import fresh_noise
 from alteraser.snapshot import Snapshot
 from ledger.runs import Lease
 from workers import gates
@@ -44,6 +45,7 @@ def by_unlearning(workbench: Workbench, lease: Lease, parent: Parent, watch: Wat
         watermark=lease.watermark,
         parent_digest=parent.digest,
         tolerance=workbench.settings.worker_tolerance,
+        noise=fresh_noise() if workbench.settings.worker_perturb else None,
         device=workbench.device,
         watch=watch,
     )

@@ -25,10 +25,12 @@ def small_data(seed: int = 0, n_users: int = 40, n_items: int = 30, n_interactio
     return Interactions.from_pairs(list(log.users), list(log.items))
 
 
-def small_snapshot(data: Interactions, seed: int = 0, given: Mapping[str, object] = GIVEN) -> Snapshot:
-    trained = train("wmf", given, data, seed=seed)
+def small_snapshot(
+    data: Interactions, seed: int = 0, given: Mapping[str, object] = GIVEN, kind: str = "wmf"
+) -> Snapshot:
+    trained = train(kind, given, data, seed=seed)
     return Snapshot(
-        kind="wmf",
+        kind=kind,
         hyperparameters=dict(trained.hyperparameters),
         parameters=trained.parameters,
         interactions=data,

@@ -15,7 +15,7 @@ from benchmarks.checkpoint import Checkpoint
 from benchmarks.drift import trends, verdict, worst
 from benchmarks.equivalence import added_then_deleted, compared, retrained_row, ways
 from benchmarks.sequence import all_of, sequence
-from benchmarks.stream import streamed
+from benchmarks.stream import Run, streamed
 from tests.unit.alteraser.small_model import SATURATED, small_data, small_snapshot
 from tests.unit.benchmarks.test_commands import SMALL, data, run
 
@@ -31,7 +31,7 @@ def live() -> Snapshot:
 
 def test_a_stream_ends_where_a_retrain_on_what_is_left_does() -> None:
     drawn = sequence("mix", live().interactions, 12, seed=0)
-    found = streamed(live(), drawn, every=3, tolerance=TIGHT)
+    found = streamed(live(), drawn, every=3, run=Run(TIGHT))
     assert [point["deletion"] for point in found["points"]] == [1, 3, 6, 9, 12]
     assert [record["deletion"] for record in found["records"]] == list(range(1, 13))
     assert found["cold"]["same_data"]
@@ -45,19 +45,26 @@ def test_a_stream_ends_where_a_retrain_on_what_is_left_does() -> None:
 
 def test_a_loose_stream_is_judged_by_its_last_deletion_and_by_all() -> None:
     drawn = sequence("users", live().interactions, 4, seed=0)
-    found = streamed(live(), drawn, every=1, tolerance=1e-2)
+    found = streamed(live(), drawn, every=1, run=Run(1e-2))
     first, last = found["points"][0], found["points"][-1]
     assert first["ri_last"] == first["ri_stream"]
     assert last["ri_last"] != last["ri_stream"]
     assert 0 < last["rmse"] < last["nothing_rmse"]
 
 
+def test_what_a_random_step_adds_does_not_add_up() -> None:
+    drawn = sequence("users", live().interactions, 8, seed=0)
+    found = streamed(live(), drawn, every=1, run=Run(1e-2, perturb=True))
+    assert all(point["ri_last"] < 1e-2 for point in found["points"])
+    assert found["cold"]["same_minimum"]
+
+
 def test_a_stream_that_was_stopped_goes_on_to_the_same_end(tmp_path: Path) -> None:
     drawn = sequence("users", live().interactions, 6, seed=0)
-    whole = streamed(live(), drawn, every=2, tolerance=1e-2)
+    whole = streamed(live(), drawn, every=2, run=Run(1e-2))
     checkpoint = Checkpoint(tmp_path, {})
-    streamed(live(), drawn[:4], every=2, tolerance=1e-2, checkpoint=checkpoint)
-    resumed = streamed(live(), drawn, every=2, tolerance=1e-2, checkpoint=checkpoint)
+    streamed(live(), drawn[:4], every=2, run=Run(1e-2), checkpoint=checkpoint)
+    resumed = streamed(live(), drawn, every=2, run=Run(1e-2), checkpoint=checkpoint)
     assert resumed["points"] == whole["points"]
     assert [record["deletion"] for record in resumed["records"]] == [1, 2, 3, 4, 5, 6]
 
