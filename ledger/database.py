@@ -14,6 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from ledger.log.entries import append_entered
 
 SCHEMA_REVISION = "0007"
+NOT_FOR_GOOD = {"connect_timeout": 5, "keepalives_idle": 15, "keepalives_interval": 5, "tcp_user_timeout": 30_000}
+"""What libpq is told, so that nobody waits for good for a server that is gone: seconds, the last in milliseconds. What
+the database's URL says goes first."""
 BULK = {"synchronize_session": False}
 """Statements change rows, sessions do not follow: otherwise every UPDATE would fetch every row it touched."""
 
@@ -41,9 +44,10 @@ def connect(url: str, idle_s: float | None = None) -> Database:
             to others. A process that is stopped would else hold everybody up for good. None: never.
     """
     idle = {} if idle_s is None else {"options": f"-c idle_in_transaction_session_timeout={ceil(idle_s * 1000)}"}
+    address = make_url(url).set(drivername="postgresql+psycopg")
     engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args=idle,
+        address,
+        connect_args=NOT_FOR_GOOD | dict(address.query) | idle,
         hide_parameters=True,
         pool_pre_ping=True,
     )

@@ -1,14 +1,14 @@
 """What has become of all requests and runs there ever were, added up, at the price of reading the recent ones.
 
-Whatever has ended does not change any more. A history adds it up once and remembers how far it came; a reading adds the
-rest, which is what is open and what came after it. A ledger that was restored from a backup is another one: the history
-recognises it by the log's last entry and starts over.
+Whatever has ended does not change any more. A history adds it up once and remembers how far it came and what was still
+open there; a reading looks at that again, and at what came after. A ledger that was restored from a backup is another
+one: the history recognises it by the log's last entry and starts over.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Interval, Row, Select, and_, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from ledger.among import among
 from ledger.certificates import awaits_certificate
 from ledger.tables import UNFINISHED_STATES, DeletionRequest, LogEntry, Run
 
@@ -26,6 +27,9 @@ BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 3600.0, 86400.0)
 """Upper bounds of the buckets that durations are counted in."""
 COMMITTED_WITHIN = timedelta(minutes=10)
 """A run that began longer ago can be seen, or never will."""
+
+AT_ONCE = 100_000
+"""Sequences that one statement adds up. A long history takes many, so that none runs into the reader's timeout."""
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,7 +78,7 @@ class Sums:
 
     def add_requests(self, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
         """Add requests, counted by state and buckets."""
-        for state, n_requests, attempts, *durations in rows:
+        for _, state, n_requests, attempts, *durations in rows:
             self.states[state] += n_requests
             self.attempts += int(attempts)
             for number, clock in enumerate(_CLOCKS):
@@ -94,7 +98,9 @@ class History:
 
     def __init__(self) -> None:
         self._alone = Lock()
-        self._anchor: tuple[int, str] | None = None
+        self._anchor: tuple[int, str] | None
+        self._open: list[int]
+        self._began_at: datetime
         self._start_over()
 
     def read(self, session: Session) -> Sums:
@@ -102,9 +108,12 @@ class History:
         with self._alone:
             if not self._is_of(session):
                 self._start_over()
-            self._settle(session)
+            self._settle_new_requests(session)
+            unfinished = self._settle_requests(session, among(DeletionRequest.sequence, self._open))
+            self._open = [sequence for row in unfinished for sequence in row.unfinished]
+            self._settle_runs(session)
             whole = deepcopy(self._settled)
-            whole.add_requests(session.execute(_requests(DeletionRequest.sequence > self._sequence)))
+            whole.add_requests(unfinished)
             whole.add_runs(session.execute(_runs(Run.started_at >= self._began_at)))
             self._anchor = _last_entry(session)
         return whole
@@ -112,6 +121,7 @@ class History:
     def _start_over(self) -> None:
         self._settled = Sums()
         self._sequence = 0
+        self._open = []
         self._began_at = LONG_AGO
         self._anchor = None
 
@@ -122,15 +132,31 @@ class History:
         index, entry = self._anchor
         return session.scalar(select(LogEntry.entry).where(LogEntry.index == index)) == entry
 
-    def _settle(self, session: Session) -> None:
-        """Add up what has ended since, before the first that has not."""
-        sequence, began_at = _first_unsettled(session)
-        between = and_(DeletionRequest.sequence > self._sequence, DeletionRequest.sequence < sequence)
-        ended = session.execute(_requests(between)).all()
-        runs = session.execute(_runs(Run.started_at >= self._began_at, Run.started_at < began_at)).all()
-        self._settled.add_requests(ended)  # all is read: from here on nothing can fail halfway
-        self._settled.add_runs(runs)
-        self._sequence, self._began_at = sequence - 1, max(self._began_at, began_at)
+    def _settle_new_requests(self, session: Session) -> None:
+        """Add up the requests recorded since that have ended, and remember those that have not.
+
+        What one statement added stays added where a later one fails: the next reading goes on there.
+        """
+        newest = session.scalar(select(func.max(DeletionRequest.sequence))) or 0  # none below it is still to come
+        while self._sequence < newest:
+            through = min(self._sequence + AT_ONCE, newest)
+            between = and_(DeletionRequest.sequence > self._sequence, DeletionRequest.sequence <= through)
+            unfinished = self._settle_requests(session, between)
+            self._open += [sequence for row in unfinished for sequence in row.unfinished]
+            self._sequence, self._anchor = through, _last_entry(session)
+
+    def _settle_requests(self, session: Session, which: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Add up those of the requests that have ended; returns the sums of the others."""
+        rows = session.execute(_requests(which)).all()
+        self._settled.add_requests(row for row in rows if row.unfinished is None)
+        return [row for row in rows if row.unfinished is not None]
+
+    def _settle_runs(self, session: Session) -> None:
+        """Add up the runs that have ended since and began before the first that has not."""
+        began_at = _first_unsettled_run(session)
+        between = Run.started_at >= self._began_at, Run.started_at < began_at
+        self._settled.add_runs(session.execute(_runs(*between)).all())
+        self._began_at = max(self._began_at, began_at)
 
 
 _CLOCKS: dict[str, InstrumentedAttribute[datetime | None]] = {
@@ -141,11 +167,21 @@ _CLOCKS: dict[str, InstrumentedAttribute[datetime | None]] = {
 
 
 def _requests(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """State, number and attempts of requests, then bucket and sum for each clock, all that are alike in one row."""
+    """All requests that are alike in one row.
+
+    It has the sequences of unfinished ones, None where they have ended; state, number and attempts; then bucket and sum
+    for each clock.
+    """
+    is_unfinished = DeletionRequest.state.in_(UNFINISHED_STATES)
+    unfinished = func.array_agg(DeletionRequest.sequence).filter(is_unfinished).label("unfinished")
     took = {clock: reached_at - DeletionRequest.recorded_at for clock, reached_at in _CLOCKS.items()}
     durations = [each for clock, span in took.items() for each in (_bucket(span).label(clock), func.sum(span))]
     counts = func.count(), func.coalesce(func.sum(DeletionRequest.attempts), 0)
-    return select(DeletionRequest.state, *counts, *durations).where(which).group_by(DeletionRequest.state, *took)
+    return (
+        select(unfinished, DeletionRequest.state, *counts, *durations)
+        .where(which)
+        .group_by(DeletionRequest.state, *took)
+    )
 
 
 def _runs(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
@@ -162,19 +198,17 @@ def _bucket(span: ColumnElement[Any]) -> ColumnElement[int]:
     return func.width_bucket(span, bounds)
 
 
-def _first_unsettled(session: Session) -> tuple[int, datetime]:
-    """The first sequence whose request has not ended, and the start of the first run that is not settled.
+def _first_unsettled_run(session: Session) -> datetime:
+    """When the first run began that is not settled.
 
     The rows are counted, too: for the least value alone PostgreSQL would walk the index of a whole history.
     """
-    newest = session.scalar(select(func.max(DeletionRequest.sequence))) or 0  # before: one may come in between
-    is_open = DeletionRequest.state.in_(UNFINISHED_STATES)
-    sequence, _ = session.execute(select(func.min(DeletionRequest.sequence), func.count()).where(is_open)).one()
     is_unsettled = or_(Run.state == "live", awaits_certificate())
     committed_before = func.clock_timestamp() - literal(COMMITTED_WITHIN)
     unsettled = select(func.least(func.min(Run.started_at), committed_before), func.count()).where(is_unsettled)
+    began_at: datetime
     began_at, _ = session.execute(unsettled).one()
-    return newest + 1 if sequence is None else min(sequence, newest + 1), began_at
+    return began_at
 
 
 def _last_entry(session: Session) -> tuple[int, str] | None:

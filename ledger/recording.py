@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
-from sqlalchemy import Text, func, insert, literal, select
+from sqlalchemy import func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from alteraser.deletions import Deletions
@@ -65,6 +65,58 @@ class NewRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRow:
+    """What the ledger is to hold of one request.
+
+    Attributes:
+        request_id: Its id.
+        tenant: Whose it is.
+        kind: As in `NewRequest`.
+        subject: The user or the item it is about; None where nothing is stored under any id with that pseudonym.
+        payload: What of the user it is about, where that is not all.
+        subject_hmac: The subject's pseudonym.
+        key_digest: Keyed digest of its idempotency key; None where it has none.
+        payload_digest: Keyed digest of all that was asked.
+        sequence: Its place in the order of commits, from a tick of this transaction.
+        recorded_at: When it was asked for.
+        due_at: When it is overdue.
+        erased_at: The subject's data that is not younger is refused from now on; None until it is erased.
+        reason: Why, in the caller's words.
+        callback_urls: Where to tell of every change of its state.
+        traceparent: The trace of the call that asked, where one is kept.
+    """
+
+    request_id: UUID
+    tenant: str
+    kind: str
+    subject: str | None
+    payload: dict[str, Any] | None
+    subject_hmac: str
+    key_digest: str | None
+    payload_digest: str
+    sequence: int
+    recorded_at: datetime
+    due_at: datetime
+    erased_at: datetime | None = None
+    reason: str | None = None
+    callback_urls: tuple[str, ...] = ()
+    traceparent: str | None = None
+
+    @property
+    def scoped(self) -> tuple[str, str]:
+        """The scope and the pseudonym of whom or what it is about."""
+        return scope_of(self.kind), self.subject_hmac
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A request that was recorded before under some key."""
+
+    request_id: UUID
+    payload_digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """The request that now stands in the ledger; `replayed` if it stood there before."""
 
@@ -95,10 +147,11 @@ def record_all(session: Session, news: Sequence[NewRequest], pseudonyms: Pseudon
     """
     lines = [_Line.of(new, pseudonyms) for new in news]
     last = tick(session, len(news))  # from here on everybody else who records waits
-    known = _earlier(session, lines)
-    stored = interactions.held(session, combined(map(_asked, lines)))
+    keys = [line.tenant_key for line in lines if line.tenant_key is not None]
+    known: dict[TenantKey, _Line | Earlier] = {**earlier(session, keys)}
+    stored = interactions.held(session, combined((each.kind, each.subject, each.payload) for each in news))
     faults: dict[int, LedgerError] = {}
-    firsts: list[_Line | _Earlier] = []
+    firsts: list[_Line | Earlier] = []
     for number, line in enumerate(lines):
         first = line if line.tenant_key is None else known.setdefault(line.tenant_key, line)
         if first.payload_digest != line.payload_digest:
@@ -114,20 +167,40 @@ def record_all(session: Session, news: Sequence[NewRequest], pseudonyms: Pseudon
     return [Recorded(first.request_id, replayed=first is not line) for line, first in pairs]
 
 
-def ask_models(session: Session, request_ids: Sequence[UUID]) -> bool:
-    """Ask every declared model for each of the requests; whether there is a model."""
-    asked = select(DeletionRequest.id, Model.name, literal("pending")).where(among(DeletionRequest.id, request_ids))
-    put = insert(RequestModel).from_select(["request_id", "model", "state"], asked.join(Model, literal(True)))
-    inserted = session.execute(put, execution_options={"preserve_rowcount": True})
-    return bool(inserted.rowcount)  # type: ignore[attr-defined]
+def earlier(session: Session, keys: Sequence[TenantKey]) -> dict[TenantKey, Earlier]:
+    """The requests that were recorded before under these keys."""
+    found = session.execute(
+        select(
+            DeletionRequest.tenant, DeletionRequest.key_digest, DeletionRequest.id, DeletionRequest.payload_digest
+        ).where(
+            among(DeletionRequest.tenant, sorted({tenant for tenant, _ in keys})),
+            among(DeletionRequest.key_digest, [key for _, key in keys]),
+        )
+    )
+    return {(tenant, key or ""): Earlier(request_id, payload) for tenant, key, request_id, payload in found}
 
 
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """A request that was recorded before under some key."""
+def insert_requests(session: Session, rows: Sequence[RequestRow], event: str) -> None:
+    """Insert requests, suppress their subjects, and ask every model; where there is none, they are done.
 
-    request_id: UUID
-    payload_digest: str
+    However many requests they are, it takes as many statements.
+
+    Args:
+        session: The transaction.
+        rows: The requests, in the order in which the log is to name them.
+        event: What the log says happened to each.
+    """
+    request_ids = [row.request_id for row in rows]
+    _insert_rows(session, rows, request_ids)
+    _suppress(session, rows, request_ids)
+    _remember_callbacks(session, rows)
+    aliases = salts.aliases(session, [row.scoped for row in rows])
+    for row in rows:
+        named = {"kind": row.kind, "subject": aliases[row.scoped], "sequence": row.sequence}
+        enter(session, event, request=row.request_id, **named)
+    if not _ask_models(session, request_ids):
+        interactions.delete_rows(session, combined((row.kind, row.subject, row.payload) for row in rows))
+        settle(session, request_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +239,24 @@ class _Line:
         """Under what it may have come before."""
         return None if self.key_digest is None else (self.new.tenant, self.key_digest)
 
-    @property
-    def scoped(self) -> tuple[str, str]:
-        """The scope and the pseudonym of whom or what it is about."""
-        return scope_of(self.new.kind), self.subject_hmac
+    def row(self, now: datetime, traceparent: str | None) -> RequestRow:
+        """What is held of it when it is recorded now."""
+        return RequestRow(
+            request_id=self.request_id,
+            tenant=self.new.tenant,
+            kind=self.new.kind,
+            subject=self.new.subject,
+            payload=self.new.payload,
+            subject_hmac=self.subject_hmac,
+            key_digest=self.key_digest,
+            payload_digest=self.payload_digest,
+            sequence=self.sequence,
+            recorded_at=now,
+            due_at=now + timedelta(days=self.new.due_days),
+            reason=self.new.reason,
+            callback_urls=self.new.callback_urls,
+            traceparent=traceparent,
+        )
 
     def is_about(self, stored: Deletions) -> bool:
         """Whether something of it is stored."""
@@ -182,79 +269,57 @@ class _Line:
         return any((user, item) in stored.pairs for item in self.new.items)
 
 
-def _earlier(session: Session, lines: Sequence[_Line]) -> dict[TenantKey, _Line | _Earlier]:
-    """The requests that were recorded before under the keys of these."""
-    keys = [line.tenant_key for line in lines if line.tenant_key is not None]
-    found = session.execute(
-        select(
-            DeletionRequest.tenant, DeletionRequest.key_digest, DeletionRequest.id, DeletionRequest.payload_digest
-        ).where(
-            among(DeletionRequest.tenant, sorted({tenant for tenant, _ in keys})),
-            among(DeletionRequest.key_digest, [key for _, key in keys]),
-        )
-    )
-    return {(tenant, key or ""): _Earlier(request_id, payload) for tenant, key, request_id, payload in found}
-
-
 def _insert(session: Session, lines: Sequence[_Line]) -> None:
-    """Insert the requests, suppress their subjects, and ask every model; where there is none, they are done."""
-    if not lines:
-        return
-    request_ids = [line.request_id for line in lines]
-    _insert_requests(session, lines, request_ids)
-    _suppress(session, lines, request_ids)
-    _remember_callbacks(session, lines)
-    aliases = salts.aliases(session, [line.scoped for line in lines])
-    for line in lines:
-        named = {"kind": line.new.kind, "subject": aliases[line.scoped], "sequence": line.sequence}
-        enter(session, "request_recorded", request=line.request_id, **named)
-    if not ask_models(session, request_ids):
-        interactions.delete_rows(session, combined(map(_asked, lines)))
-        settle(session, request_ids)
+    """Record the lines as asked for now, in the trace of this call."""
+    if lines:
+        now = session.execute(select(func.clock_timestamp())).scalar_one()
+        traceparent = tracing.traceparent()
+        insert_requests(session, [line.row(now, traceparent) for line in lines], "request_recorded")
 
 
-def _insert_requests(session: Session, lines: Sequence[_Line], request_ids: Sequence[UUID]) -> None:
-    now = session.execute(select(func.clock_timestamp())).scalar_one()
+def _insert_rows(session: Session, rows: Sequence[RequestRow], request_ids: Sequence[UUID]) -> None:
     columns = {
         "id": request_ids,
-        "tenant": [line.new.tenant for line in lines],
-        "key_digest": [line.key_digest for line in lines],
-        "payload_digest": [line.payload_digest for line in lines],
-        "kind": [line.new.kind for line in lines],
-        "subject": [line.new.subject for line in lines],
-        "payload": [line.new.payload for line in lines],
-        "subject_hmac": [line.subject_hmac for line in lines],
-        "sequence": [line.sequence for line in lines],
-        "reason": [line.new.reason for line in lines],
-        "due_at": [now + timedelta(days=line.new.due_days) for line in lines],
+        "tenant": [row.tenant for row in rows],
+        "key_digest": [row.key_digest for row in rows],
+        "payload_digest": [row.payload_digest for row in rows],
+        "kind": [row.kind for row in rows],
+        "subject": [row.subject for row in rows],
+        "payload": [row.payload for row in rows],
+        "subject_hmac": [row.subject_hmac for row in rows],
+        "sequence": [row.sequence for row in rows],
+        "reason": [row.reason for row in rows],
+        "recorded_at": [row.recorded_at for row in rows],
+        "due_at": [row.due_at for row in rows],
+        "traceparent": [row.traceparent for row in rows],
     }
-    shared = {
-        "state": literal("pending"),
-        "recorded_at": literal(now),
-        "traceparent": literal(tracing.traceparent(), Text),
-    }
-    insert_all(session, DeletionRequest, columns, **shared)
+    insert_all(session, DeletionRequest, columns, state=literal("pending"))
 
 
-def _suppress(session: Session, lines: Sequence[_Line], request_ids: Sequence[UUID]) -> None:
+def _suppress(session: Session, rows: Sequence[RequestRow], request_ids: Sequence[UUID]) -> None:
     """Suppress the subject of each request from its sequence on."""
-    sequences = [line.sequence for line in lines]
+    sequences = [row.sequence for row in rows]
     columns = {
         "request_id": request_ids,
-        "scope": [scope_of(line.new.kind) for line in lines],
-        "subject_hmac": [line.subject_hmac for line in lines],
+        "scope": [scope_of(row.kind) for row in rows],
+        "subject_hmac": [row.subject_hmac for row in rows],
         "sequence": sequences,
         "changed": sequences,
+        "erased_at": [row.erased_at for row in rows],
     }
     insert_all(session, Erasure, columns, active=literal(True))
 
 
-def _remember_callbacks(session: Session, lines: Sequence[_Line]) -> None:
-    wanted = [(line.request_id, url) for line in lines for url in sorted(set(line.new.callback_urls))]
+def _remember_callbacks(session: Session, rows: Sequence[RequestRow]) -> None:
+    wanted = [(row.request_id, url) for row in rows for url in sorted(set(row.callback_urls))]
     if wanted:
         request_ids, urls = zip(*wanted, strict=True)
         insert_all(session, CallbackUrl, {"request_id": request_ids, "url": urls})
 
 
-def _asked(line: _Line) -> tuple[str, str | None, dict[str, Any] | None]:
-    return line.new.kind, line.new.subject, line.new.payload
+def _ask_models(session: Session, request_ids: Sequence[UUID]) -> bool:
+    """Ask every declared model for each of the requests; whether there is a model."""
+    asked = select(DeletionRequest.id, Model.name, literal("pending")).where(among(DeletionRequest.id, request_ids))
+    put = insert(RequestModel).from_select(["request_id", "model", "state"], asked.join(Model, literal(True)))
+    inserted = session.execute(put, execution_options={"preserve_rowcount": True})
+    return bool(inserted.rowcount)  # type: ignore[attr-defined]

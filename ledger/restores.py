@@ -10,25 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from ledger import clock, interactions, journal_lines, requests
+from ledger import clock, journal_lines, recording, requests
 from ledger.among import among
 from ledger.database import Database, unit_of_work
-from ledger.deletions import combined, scope_of
+from ledger.deletions import scope_of
 from ledger.errors import SubjectInUse
 from ledger.journal import Book, Facts, Floors, Journal
 from ledger.log import salts
 from ledger.log.entries import enter
 from ledger.pseudonym import Pseudonyms
-from ledger.recording import ask_models
-from ledger.states import lock_in_order, settle
-from ledger.tables import Clock, DeletionRequest, Erasure, Interaction, Model
+from ledger.recording import RequestRow
+from ledger.states import lock_in_order
+from ledger.tables import Clock, DeletionRequest, Interaction, Model
+
+AT_ONCE = 1_000
+"""Lines of the journal that are recorded again with one set of statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +183,18 @@ def behind(session: Session, floors: Floors) -> list[Model]:
 def reapply(session: Session, found: Divergence, journal: Journal, pseudonyms: Pseudonyms) -> int:
     """Record the missing requests again and cancel the cancelled ones; returns how many requests that were.
 
-    The journal is told before the commit: should that fail, the next look does it again.
+    All of it is one transaction: running processes notice a restore by the clock and the watermarks, and both could be
+    high again while half of it were still missing. The journal is told before the commit: should that fail, the next
+    look does it again.
     """
-    book = journal.read()
-    lock_in_order(session, found.uncancelled)
+    book = journal.copy()
+    lock_in_order(session, [*found.uncancelled, *_forgettable(session, book.forgotten)])
     session.execute(update(Clock).where(Clock.value < book.highest).values(value=book.highest))
-    through = clock.tick(session)
+    clock.tick(session)  # from here on everybody else who records waits
     missing = _still_missing(session, found.missing)
+    through = clock.tick(session, len(missing))
     lines = [journal.line(request_id) for request_id in missing]
-    names = _names(session, lines, pseudonyms)
-    for line in lines:
-        through = _record_again(session, line, names, pseudonyms)
+    _record_again(session, lines, through - len(lines) + 1, pseudonyms)
     for request_id in found.uncancelled:
         _cancel_again(session, request_id)
     _forget_again(session, book.forgotten)
@@ -229,70 +231,85 @@ def _found(
     return {each: id for each, id in named if each in wanted}
 
 
-def _record_again(session: Session, line: Facts, names: Mapping[str, str], pseudonyms: Pseudonyms) -> int:
-    """Record a request under its old id, suppress its subject, and ask every model; returns its new sequence.
+def _record_again(session: Session, lines: Sequence[Facts], first: int, pseudonyms: Pseudonyms) -> None:
+    """Record requests under their old ids, in the order of their lines, with sequences from `first` on."""
+    names = _names(session, lines, pseudonyms)
+    for start in range(0, len(lines), AT_ONCE):
+        rows = _rows(session, lines[start : start + AT_ONCE], first + start, names, pseudonyms)
+        recording.insert_requests(session, rows, "request_recorded_again")
 
-    Data of the subject that is imported from now on is refused as if the erasure were done.
+
+def _rows(
+    session: Session, lines: Sequence[Facts], first: int, names: Mapping[str, str], pseudonyms: Pseudonyms
+) -> list[RequestRow]:
+    """What the ledger is to hold of the lines.
+
+    Data of their subjects that is imported from now on is refused as if the erasures were done.
     """
-    request_id, kind, subject = UUID(line["request"]), line["kind"], names.get(line["subject"])
-    payload = _payload(session, line, subject, pseudonyms)
-    sequence = clock.tick(session)
-    session.execute(
-        insert(DeletionRequest).values(
-            id=request_id,
-            tenant=line["tenant"],
-            key_digest=_free_key(session, line),
-            payload_digest=line["payload_digest"],
-            kind=kind,
-            subject=subject,
-            payload=payload,
-            subject_hmac=line["subject"],
-            sequence=sequence,
-            state="pending",
-            recorded_at=datetime.fromisoformat(line["recorded_at"]),
-            due_at=datetime.fromisoformat(line["due_at"]),
-        )
+    keys = _free_keys(session, lines)
+    items = _items(session, lines, names, pseudonyms)
+    numbered = enumerate(zip(lines, keys, strict=True), start=first)
+    return [_row(line, sequence, key, names, items) for sequence, (line, key) in numbered]
+
+
+def _row(
+    line: Facts, sequence: int, key_digest: str | None, names: Mapping[str, str], items: Mapping[str, str]
+) -> RequestRow:
+    recorded_at = datetime.fromisoformat(line["recorded_at"])
+    is_of_pairs = line["kind"] == "interactions"
+    return RequestRow(
+        request_id=UUID(line["request"]),
+        tenant=line["tenant"],
+        kind=line["kind"],
+        subject=names.get(line["subject"]),
+        payload={"items": sorted(items[each] for each in _pairs(line) & items.keys())} if is_of_pairs else None,
+        subject_hmac=line["subject"],
+        key_digest=key_digest,
+        payload_digest=line["payload_digest"],
+        sequence=sequence,
+        recorded_at=recorded_at,
+        due_at=datetime.fromisoformat(line["due_at"]),
+        erased_at=None if is_of_pairs else recorded_at,
     )
-    scope = scope_of(kind)
-    session.execute(
-        upsert(Erasure).values(
-            request_id=request_id,
-            scope=scope,
-            subject_hmac=line["subject"],
-            sequence=sequence,
-            changed=sequence,
-            active=True,
-            erased_at=None if kind == "interactions" else datetime.fromisoformat(line["recorded_at"]),
-        )
-    )
-    alias = salts.alias(session, scope, line["subject"])
-    enter(session, "request_recorded_again", request=request_id, kind=kind, subject=alias, sequence=sequence)
-    if not ask_models(session, [request_id]):
-        interactions.delete_rows(session, combined([(kind, subject, payload)]))
-        settle(session, [request_id])
-    return sequence
 
 
-def _free_key(session: Session, line: Facts) -> str | None:
-    """The digest of the request's idempotency key, unless the same key came again since the restore."""
-    of_key = DeletionRequest.key_digest == line["key_digest"], DeletionRequest.tenant == line["tenant"]
-    is_taken = session.scalar(select(DeletionRequest.id).where(*of_key)) is not None
-    return None if is_taken else line["key_digest"]
+def _free_keys(session: Session, lines: Sequence[Facts]) -> list[str | None]:
+    """The digest of each line's idempotency key, unless the key came again since the restore, or in a line before."""
+    named = [(line["tenant"], line["key_digest"]) for line in lines]
+    taken = set(recording.earlier(session, [key for key in named if key[1] is not None]))
+    free: list[str | None] = []
+    for key in named:
+        free.append(None if key in taken else key[1])
+        taken.add(key)
+    return free
 
 
-def _payload(session: Session, line: Facts, user: str | None, pseudonyms: Pseudonyms) -> dict[str, Any] | None:
-    """The items of single interactions that the line names."""
-    if line["kind"] != "interactions":
-        return None
-    wanted = set(line["pairs"] or ())
-    items = session.scalars(select(Interaction.item_id).where(Interaction.user_id == user)) if user else ()
-    return {"items": sorted(item for item in items if pseudonyms.pair(user or "", item) in wanted)}
+def _items(
+    session: Session, lines: Sequence[Facts], names: Mapping[str, str], pseudonyms: Pseudonyms
+) -> dict[str, str]:
+    """The stored items behind the pairs that the lines name, by the pair's pseudonym."""
+    wanted = {pair for line in lines for pair in _pairs(line)}
+    users = {names[line["subject"]] for line in lines if _pairs(line) and line["subject"] in names}
+    stored = select(Interaction.user_id, Interaction.item_id).where(among(Interaction.user_id, sorted(users)))
+    named = ((pseudonyms.pair(user, item), item) for user, item in session.execute(stored))
+    return {pair: item for pair, item in named if pair in wanted}
+
+
+def _pairs(line: Facts) -> set[str]:
+    """The pseudonyms of the single interactions that a line is about."""
+    return set(line["pairs"] or ())
 
 
 def _cancel_again(session: Session, request_id: UUID) -> None:
     tenant = session.scalar(select(DeletionRequest.tenant).where(DeletionRequest.id == request_id))
     if tenant is not None:
         requests.cancel(session, tenant, request_id)
+
+
+def _forgettable(session: Session, subjects: Iterable[tuple[str, str]]) -> Sequence[UUID]:
+    """The ended requests about these subjects, which change where they are forgotten again."""
+    of_them = among(DeletionRequest.subject_hmac, [subject_hmac for _, subject_hmac in subjects])
+    return session.scalars(select(DeletionRequest.id).where(of_them, DeletionRequest.state.in_(salts.ENDED))).all()
 
 
 def _forget_again(session: Session, subjects: Iterable[tuple[str, str]]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,13 @@ class Pulse:
     file: Path | None
 
     def beat(self, good_for_s: float) -> None:
-        """Get on, and be about to do so again within so many seconds."""
+        """Get on, and be about to do so again within so many seconds. A file that cannot be written is no error."""
         if self.file is None:
             return
         until = time.time() + good_for_s
-        self.file.touch()
-        os.utime(self.file, (until, until))
+        with suppress(OSError):  # who looks sees that no sign comes; the work must not end over it
+            self.file.open("ab").close()  # and not `touch`, after which it would for a moment be good until now
+            os.utime(self.file, (until, until))
 
 
 def silence_s(sweep_s: float) -> float:

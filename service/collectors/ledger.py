@@ -123,7 +123,7 @@ def _history(sums: Sums, models: Sequence[str]) -> Iterator[Metric]:
     """What has ended so far; what has not happened yet counts 0, for Prometheus sees no increase to a first value."""
     by_state = (((state,), sums.states[state]) for state in REQUEST_STATES)
     yield gauges("alteraser_deletion_requests", "Requests in each state.", ["state"], by_state)
-    yield counter("alteraser_deletion_attempts", "Times a run took a request, over all requests.", sums.attempts)
+    yield gauge("alteraser_deletion_attempts", "Times a run took a request, over all requests.", sums.attempts)
     yield histogram(
         "alteraser_deletion_duration_seconds",
         "From recorded to each later clock of a request.",

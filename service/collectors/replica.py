@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from prometheus_client.core import Metric
@@ -28,7 +27,6 @@ class ReplicaCollector(Collector):
         versions = [((model,), live.version) for model, live in lives.items()]
         watermarks = [((model,), live.watermark) for model, live in lives.items()]
         lags = [((model,), pointers[model].watermark - live.watermark) for model, live in lives.items()]
-        silent_s = self.replica.silent_s
         return [
             gauges("alteraser_served_version", "Generation that this process serves.", ["model"], versions),
             gauges("alteraser_served_watermark", "Erasure watermark of that generation.", ["model"], watermarks),
@@ -41,6 +39,6 @@ class ReplicaCollector(Collector):
             gauge(
                 "alteraser_ledger_silence_seconds",
                 "Time since this process last read the ledger.",
-                silent_s if math.isfinite(silent_s) else math.nan,
+                self.replica.silent_s,
             ),
         ]

@@ -30,6 +30,7 @@ function options(figure, plot, names) {
     height: plot.clientHeight,
     legend: { show: false },
     cursor: { show: false },
+    tzDate: (at_s) => uPlot.tzDate(new Date(at_s * 1000), "Etc/UTC"), // as everything on the pages
     scales: { x: { time: !isLog }, y: isLog ? { distr: 3 } : { range: (_, __, most) => [0, Math.max(most, 1)] } },
     axes: [{ ...axis, ...(isLog ? { values: (_, ticks) => ticks.map((tick) => `${tick} s`) } : {}) }, { ...(isLog ? logarithmic(axis) : axis), size: 60 }],
     series: [

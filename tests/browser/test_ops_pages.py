@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import PATIENCE_S, Watched, Window
+from tests.browser.conftest import DESKTOP, PATIENCE_S, Watched, Window
 from tests.processes import wait_until
 
 pytestmark = pytest.mark.browser
@@ -201,6 +201,31 @@ def _first_link(window: Window, path: str) -> str:
     link = window.page.locator("tbody").get_by_role("link").first.get_attribute("href")
     assert link is not None
     return link
+
+
+WRITTEN = """globalThis.written = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  written.push(`${text} at ${Math.round(x)}`);
+  return fillText.call(this, text, x, y);
+};"""
+"""Has a page keep what is written on its canvases, and how far from their left."""
+
+
+def test_a_chart_tells_the_same_time_wherever_it_is_looked_at(
+    browser: Browser, window: Callable[..., Window], system: Watched
+) -> None:
+    def written(timezone: str) -> set[str]:
+        context = browser.new_context(timezone_id=timezone, viewport=DESKTOP)
+        looking = window(context=context)
+        looking.sign_in(system.key)
+        context.add_init_script(WRITTEN)
+        looking.open("/ops?span=month")
+        wait_until(lambda: _after(looking.page, 200) and looking.page.evaluate("written.length > 0"), within_s=30)
+        said: list[str] = looking.page.evaluate("written")
+        return set(said)
+
+    assert written("Etc/UTC") == written("Asia/Kathmandu")
 
 
 def test_everything_can_be_reached_and_done_with_the_keyboard(window: Callable[..., Window], system: Watched) -> None:

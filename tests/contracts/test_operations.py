@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,9 @@ def test_every_service_is_confined(name: str) -> None:
 def test_every_file_the_deployment_mounts_or_builds_from_exists() -> None:
     named = re.findall(r"\./(observability[\w/]*)|(docker/[\w.-]*\w)", COMPOSE + DOCUMENT)
     assert all(Path(path).exists() for pair in named for path in pair if path and "*" not in path)
+
+
+def test_an_upgrade_of_nothing_fails_and_says_so() -> None:
+    done = subprocess.run(["docker/upgrade"], env={**os.environ, "COMPOSE": "true"}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.startswith("no replica runs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -99,17 +101,66 @@ def test_what_was_added_up_is_not_read_again(scene: Scene, history: History) -> 
     scene.train()
     scene.cancel(scene.record("anna"))
     read(scene, history)
-    statements: list[tuple[str, Any]] = []
+    with readings(scene) as asked:
+        read(scene, history)
+    assert [sequences_in(each) for each in asked] == [[]]
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        statements.append((statement, parameters))
+
+def test_one_open_request_does_not_have_all_after_it_read_again(scene: Scene, history: History) -> None:
+    scene.train()
+    still_open = scene.record("anna")
+    sequence = scene.ask("SELECT sequence FROM deletion_requests")
+    for person in ("bert", "carla", "dora"):
+        scene.cancel(scene.record(person))
+    assert read(scene, history).states == {"pending": 1, "cancelled": 3}
+    with readings(scene) as asked:
+        assert read(scene, history).states == {"pending": 1, "cancelled": 3}
+    assert [sequences_in(each) for each in asked] == [[sequence]]
+    scene.cancel(still_open)
+    assert read(scene, history).states == {"cancelled": 4}
+    assert read(scene, history) == read(scene, History())
+
+
+def test_a_long_history_is_read_in_pieces_and_a_reading_that_fails_is_continued(
+    scene: Scene, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.train()
+    for person in ("anna", "bert", "carla", "dora"):
+        scene.cancel(scene.record(person))
+    whole = read(scene, History())
+    monkeypatch.setattr("ledger.history.AT_ONCE", 2)
+    with readings(scene) as asked:
+        assert read(scene, History()) == whole
+    with pytest.raises(TimeoutError), readings(scene, fails_at=2):
+        read(scene, history)
+    with readings(scene) as asked_after:
+        assert read(scene, history) == whole
+    assert len(asked) > 3
+    assert asked_after == asked[1:]
+
+
+@contextmanager
+def readings(scene: Scene, fails_at: int = 0) -> Iterator[list[dict[str, Any]]]:
+    """The bound values of every statement that adds up requests; one of them, counted from 1, may fail."""
+    asked: list[dict[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: dict[str, Any], *_: object) -> None:
+        if "width_bucket(deletion_requests" in statement:
+            asked.append(parameters)
+            if len(asked) == fails_at:
+                raise TimeoutError
 
     event.listen(scene.database.engine, "before_cursor_execute", note)
-    read(scene, history)
-    event.remove(scene.database.engine, "before_cursor_execute", note)
-    of_requests = [values for statement, values in statements if "width_bucket(deletion_requests" in statement]
-    assert of_requests
-    assert all(2 in values.values() or 1 in values.values() for values in of_requests)
+    try:
+        yield asked
+    finally:
+        event.remove(scene.database.engine, "before_cursor_execute", note)
+
+
+def sequences_in(asked: dict[str, Any]) -> list[int]:
+    """The sequences that a statement names; the bounds of the buckets are a list as well."""
+    (named,) = (each for each in asked.values() if isinstance(each, list) and timedelta not in map(type, each))
+    return list(named)
 
 
 def test_a_restored_ledger_is_another_one(scene: Scene, history: History) -> None:

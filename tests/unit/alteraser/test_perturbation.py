@@ -17,7 +17,7 @@ from alteraser.train import CPU
 from tests.unit.alteraser.small_model import GIVEN, small_data, small_snapshot
 
 TOLERANCE = 1e-2
-KINDS = {"wmf": GIVEN, "neumf": {"d": 4}}
+KINDS: dict[str, dict[str, object]] = {"wmf": GIVEN, "neumf": {"d": 4}}
 
 
 @cache

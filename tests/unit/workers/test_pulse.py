@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from workers.pulse import Pulse, overdue_s, silence_s
 
 
@@ -37,3 +39,17 @@ def test_where_nobody_looks_nothing_is_written(tmp_path: Path) -> None:
 def test_a_process_may_miss_some_sweeps_and_is_given_some_seconds() -> None:
     assert silence_s(0.1) == 5.0
     assert silence_s(10.0) == 50.0
+
+
+def test_a_sign_is_never_taken_back_while_it_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pulse"
+    Pulse(file).beat(60.0)
+    seen: list[float] = []
+    monkeypatch.setattr("workers.pulse.os.utime", lambda *_: seen.append(overdue_s(file)))
+    Pulse(file).beat(60.0)
+    assert seen[0] < 0
+
+
+def test_a_file_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) -> None:
+    Pulse(tmp_path / "nowhere" / "pulse").beat(60.0)
+    assert judged(tmp_path / "nowhere" / "pulse").returncode == 1
