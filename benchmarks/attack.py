@@ -9,7 +9,7 @@ many at once from one live model, and guesses their items from what changed (`be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from benchmarks.evidence import pin_threads, print_table, provenance, write_json
 from benchmarks.inputs import data_of, described, refused_in_words, settings
 from benchmarks.membership import CONFIDENCE, MOST_FALSE, Observed, Verdict, attacked, curve, with_statistic
 from benchmarks.models import trained_snapshot
-from benchmarks.observations import METHODS, RETRAINED, observed
+from benchmarks.observations import RETRAINED, TREATMENTS, observed
 from benchmarks.pictures import caught_against_false_alarms
 from benchmarks.shadows import Plan
 from benchmarks.tables import ATTACK_COLUMNS
@@ -46,7 +46,7 @@ def membership_rows(
     rows = []
     for group in groups:
         for attacker, statistics in ATTACKERS.items():
-            verdicts = {method: attacked(_limited(found[method][group], statistics)) for method in METHODS}
+            verdicts = {method: attacked(_limited(found[method][group], statistics)) for method in found}
             yardstick = verdicts[RETRAINED].caught
             rows += [
                 _row(group, attacker, method, verdict, like_retrained=verdict.caught.overlaps(yardstick))
@@ -66,6 +66,7 @@ def main(
     unknown: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the other users whom the attacker has to guess.")
     ] = 0.0,
+    methods: Annotated[str, typer.Option(help="Which ways to forget, separated by commas.")] = ",".join(TREATMENTS),
     deletions: Annotated[int, typer.Option(min=1, help="Users whose items are guessed from before and after.")] = 10,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter NAME=VALUE; repeatable.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where to write the evidence.")] = None,
@@ -73,13 +74,14 @@ def main(
 ) -> None:
     """Attack models that have forgotten."""
     pin_threads()
-    chosen_groups = _known_groups(groups)
+    chosen_groups = _known(groups, GROUPS, "--groups")
+    treatments = _known(methods, TREATMENTS, "--methods")
     given, split = tuned(data, model) | settings(set_), data_of(data)
     with_canaries, aims = targets_of(split.train, chosen_groups, targets, seed)
     plan = Plan(model, given, with_canaries, tuple(aim.user for aim in aims), unknown, seed)
     with refused_in_words(), Bar(transient=True) as bar:
         task = bar.add_task("shadows")
-        found = observed(plan, aims, shadows, lambda done, of: bar.update(task, completed=done, total=of))
+        found = observed(plan, aims, shadows, lambda done, of: bar.update(task, completed=done, total=of), treatments)
         live = trained_snapshot(model, given, split.train, seed)
     evidence = {
         "benchmark": "attack",
@@ -144,12 +146,12 @@ def _once_each(targets: Sequence[Target]) -> list[Target]:
     return list({target.user: target for target in reversed(targets)}.values())[::-1]
 
 
-def _known_groups(names: str) -> list[str]:
-    chosen_groups = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in chosen_groups if name not in GROUPS]
-    if unknown or not chosen_groups:
-        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; known are {', '.join(GROUPS)}", param_hint="--groups")
-    return chosen_groups
+def _known(names: str, there_are: Collection[str], option: str) -> list[str]:
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in asked if name not in there_are]
+    if unknown or not asked:
+        raise typer.BadParameter(f"unknown: {', '.join(unknown)}; known are {', '.join(there_are)}", param_hint=option)
+    return asked
 
 
 if __name__ == "__main__":

@@ -42,7 +42,6 @@ TREATMENTS: Mapping[str, Treatment] = MappingProxyType(
     }
 )
 RETRAINED = "retrained"
-METHODS = (*TREATMENTS, RETRAINED)
 
 
 def silently(_done: int, _of: int) -> None:
@@ -50,7 +49,11 @@ def silently(_done: int, _of: int) -> None:
 
 
 def observed(
-    plan: Plan, targets: Sequence[Target], n_shadows: int, progress: Progress = silently
+    plan: Plan,
+    targets: Sequence[Target],
+    n_shadows: int,
+    progress: Progress = silently,
+    treatments: Sequence[str] = tuple(TREATMENTS),
 ) -> dict[str, dict[str, list[Observed]]]:
     """Train the shadows and treat them.
 
@@ -59,13 +62,14 @@ def observed(
         targets: Whose traces are looked for.
         n_shadows: How many shadows; as many again are trained for ``retrained``.
         progress: Told after every shadow.
+        treatments: Names of `TREATMENTS`.
 
     Returns:
         By method and group, the targets of the group.
     """
     notes = _Notes(plan, targets)
     for k, shadow in enumerate(plan.shadows(n_shadows, stream=0)):
-        _look_at_treated(notes, k, shadow, np.random.default_rng([plan.seed, 2, k]))
+        _look_at_treated(notes, k, shadow, treatments, np.random.default_rng([plan.seed, 2, k]))
         progress(k + 1, 2 * n_shadows)
     for k, shadow in enumerate(plan.shadows(n_shadows, stream=1)):
         for target in targets:
@@ -97,12 +101,14 @@ class _Notes:
         return {method: dict(groups) for method, groups in columns.items()}
 
 
-def _look_at_treated(notes: _Notes, k: int, shadow: Shadow, generator: np.random.Generator) -> None:
+def _look_at_treated(
+    notes: _Notes, k: int, shadow: Shadow, treatments: Sequence[str], generator: np.random.Generator
+) -> None:
     """Treat a shadow for each of its members, and look in the result for the member and for those who are none."""
     forgotten = _forgotten(notes.targets, shadow, generator)
-    for method, treatment in TREATMENTS.items():
+    for method in treatments:
         for user, sought in forgotten.items():
-            treated = treatment(shadow.snapshot, user)
+            treated = TREATMENTS[method](shadow.snapshot, user)
             for target in sought:
                 notes.add(method, target, k, treated, member=target.user == user)
     for target in notes.targets:

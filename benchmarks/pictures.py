@@ -22,6 +22,7 @@ COLOURS = {
     "retrain-converged": "#2ca02c",
     "retrain-practical": "#d62728",
     "unlearned": "#1f77b4",
+    "unlearned-bare": "#9467bd",
     "unlearned-audit": "#17becf",
     "retrained": "#2ca02c",
 }

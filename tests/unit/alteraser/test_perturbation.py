@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import pytest
@@ -17,7 +18,7 @@ from alteraser.train import CPU
 from tests.unit.alteraser.small_model import GIVEN, small_data, small_snapshot
 
 TOLERANCE = 1e-2
-KINDS: dict[str, dict[str, object]] = {"wmf": GIVEN, "neumf": {"d": 4}}
+KINDS: Mapping[str, Mapping[str, object]] = {"wmf": GIVEN, "neumf": {"d": 4}}
 
 
 @cache

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from alteraser.synthetic import synthetic
 from benchmarks import attack
-from benchmarks.observations import METHODS
+from benchmarks.observations import RETRAINED, TREATMENTS
 from benchmarks.traces import ATTACKERS
 
 SMALL = ["--set", "d=6", "--set", "reg=0.02", "--set", "saturate=0"]
@@ -43,7 +43,7 @@ def test_an_attack_writes_its_evidence_and_a_picture(data: Path, tmp_path: Path)
     found = json.loads(out.read_text())
     assert {"machine", "commit", "dataset", "model", "seed", "shadows", "rows", "differences"} <= found.keys()
     rows = [(row["group"], row["attacker"], row["method"]) for row in found["rows"]]
-    assert rows == [(g, a, m) for g in ("heavy", "canary") for a in ATTACKERS for m in METHODS]
+    assert rows == [(g, a, m) for g in ("heavy", "canary") for a in ATTACKERS for m in (*TREATMENTS, RETRAINED)]
     for row in found["rows"]:
         assert row["members"] == row["others"] == 8
         assert row["caught_low"] <= row["caught"] <= row["caught_high"]

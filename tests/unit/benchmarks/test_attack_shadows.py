@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.canaries import Target
 from benchmarks.membership import Observed
-from benchmarks.observations import METHODS, RETRAINED, observed
+from benchmarks.observations import RETRAINED, TREATMENTS, observed
 from benchmarks.shadows import Plan
 from tests.unit.alteraser.small_model import GIVEN, small_data
 
@@ -61,7 +61,7 @@ def found() -> dict[str, dict[str, list[Observed]]]:
 def test_every_target_is_observed_as_often_with_as_without_by_every_method(
     found: dict[str, dict[str, list[Observed]]],
 ) -> None:
-    assert list(found) == [*METHODS]
+    assert list(found) == [*TREATMENTS, RETRAINED]
     for groups in found.values():
         assert len(groups["all"]) == len(POOL)
         for one in groups["all"]:
