@@ -19,7 +19,7 @@ from ledger.logs import log_as_json
 from ledger.settings import faults
 from ledger.tracing import trace_as_asked
 from workers.app import create_app
-from workers.pulse import Pulse, silence_s
+from workers.liveness import Liveness, silence_s
 from workers.settings import WorkerSettings
 
 REFUSED = 2
@@ -52,7 +52,7 @@ def _worker(settings: WorkerSettings, *, was_deaf: bool) -> int:
     import torch
 
     from workers import presence
-    from workers.courier import Courier
+    from workers.dispatcher import Dispatcher
     from workers.hearing import Hearing, start_again
     from workers.tasks import register
     from workers.workbench import open_workbench
@@ -62,13 +62,13 @@ def _worker(settings: WorkerSettings, *, was_deaf: bool) -> int:
     app = create_app(settings)
     hearing = Hearing(settings)
     workbench = open_workbench(settings)
-    courier = Courier(workbench)
-    register(app, workbench, hearing, courier)
-    workbench.departure.await_signal()
+    dispatcher = Dispatcher(workbench)
+    register(app, workbench, hearing, dispatcher)
+    workbench.shutdown.await_signal()
     worker = app.Worker(quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True)
     log.info("worker_started", threads=torch.get_num_threads(), device=settings.worker_device)
     hearing.watch(start_again)
-    courier.start()
+    dispatcher.start()
     presence.begin(workbench, was_deaf=was_deaf)
     worker.start()
     presence.end(workbench)
@@ -80,7 +80,7 @@ def _beat(settings: WorkerSettings) -> int:
     log.info("beat_started", every_s=settings.worker_sweep_s)
     app = create_app(settings)
     service = Service(app, scheduler_cls=app.conf.beat_scheduler)
-    _show_rings(Pulse(settings.worker_pulse), settings.worker_sweep_s)
+    _show_rings(Liveness(settings.worker_liveness_file), settings.worker_sweep_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         # Celery's own handler raises SystemExit wherever the signal strikes, and is not always heard
         signal.signal(number, lambda _number, _frame: service.stop())
@@ -88,11 +88,11 @@ def _beat(settings: WorkerSettings) -> int:
     return 0
 
 
-def _show_rings(pulse: Pulse, sweep_s: float) -> None:
+def _show_rings(liveness: Liveness, sweep_s: float) -> None:
     """Have every ring that reaches the broker show that beat gets on."""
 
     def ring(**_: object) -> None:
-        pulse.beat(silence_s(sweep_s))
+        liveness.beat(silence_s(sweep_s))
 
     after_task_publish.connect(ring, weak=False)
 

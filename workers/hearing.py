@@ -18,7 +18,7 @@ import redis
 import structlog
 
 from ledger.doorbell import BROKER_PATIENCE_S, QUEUE, redis_url
-from workers.pulse import Pulse, silence_s
+from workers.liveness import Liveness, silence_s
 from workers.settings import WorkerSettings
 
 LOOKS = 2
@@ -33,14 +33,14 @@ class Hearing:
     """When the worker last heard a ring, and whether it is at work on one.
 
     Attributes:
-        pulse: Where the worker shows that it gets on.
+        liveness: Where the worker shows that it gets on.
         broker_url: Where rings wait.
         silence_s: Seconds of not hearing what waits after which the worker counts as deaf.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.broker_url = settings.broker_url
-        self.pulse = Pulse(settings.worker_pulse)
+        self.liveness = Liveness(settings.worker_liveness_file)
         self.silence_s = silence_s(settings.worker_sweep_s)
         self._is_at_work = False
         self._heard_at = time.monotonic()
@@ -48,13 +48,13 @@ class Hearing:
     def begin(self) -> None:
         """A ring was heard."""
         self._is_at_work = True
-        self.pulse.beat(LONGEST_STEP_S)
+        self.liveness.beat(LONGEST_STEP_S)
 
     def end(self) -> None:
         """What it set going is over."""
         self._heard_at = time.monotonic()
         self._is_at_work = False
-        self.pulse.beat(self.silence_s)
+        self.liveness.beat(self.silence_s)
 
     def is_deaf(self) -> bool:
         """Whether rings wait that this worker, idle, has not heard for so long."""
@@ -65,7 +65,7 @@ class Hearing:
         """Whether the worker is deaf. One that is idle, and could hear, shows that it gets on."""
         is_deaf = self.is_deaf()
         if not is_deaf and not self._is_at_work and self._n_waiting() is not None:
-            self.pulse.beat(self.silence_s)
+            self.liveness.beat(self.silence_s)
         return is_deaf
 
     def watch(self, start_again: Callable[[], object]) -> None:

@@ -37,7 +37,7 @@ class Heartbeat:
             ToldToStop: The worker has no more time for it.
         """
         crash.point("unlearn.step")
-        self._workbench.departure.check()
+        self._workbench.shutdown.check()
         self._curve.note(step)
         if time.monotonic() >= self._next_at or self._curve.is_due():
             self._tell(step)
@@ -48,5 +48,5 @@ class Heartbeat:
             runs.heartbeat(session, self._lease, self._lease_s, step.phase, step.step, step.residual)
             progress.keep(session, self._lease.run_id, first, points)
         tracing.note("heartbeat", phase=step.phase, step=step.step)
-        self._workbench.pulse.beat(self._lease_s)
+        self._workbench.liveness.beat(self._lease_s)
         self._next_at = time.monotonic() + self._lease_s / PER_LEASE

@@ -47,9 +47,9 @@ class WorkerSettings(SharedSettings):
     """Seconds for which a worker that is told to stop goes on with its run. One that is not over then is given back,
     and another worker takes it. Keep it below the time after which whoever stops it kills it."""
 
-    worker_pulse: Path | None = None
-    """File that shows whether worker or beat gets on, for `python -m workers.pulse`. Each process needs one of its own.
-    Unset: none is kept."""
+    worker_liveness_file: Path | None = None
+    """File that shows whether worker or beat gets on, for `python -m workers.liveness`. Each process needs one of its
+    own. Unset: none is kept."""
 
     worker_callback_timeout_s: float = Field(default=10.0, gt=0)
     """Seconds to wait for whoever is called back: to connect, and for each piece of the answer. Whatever a worker

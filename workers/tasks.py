@@ -17,7 +17,7 @@ from ledger.errors import LedgerError
 from ledger.sweep import models_with_work
 from workers.certificates import certify_published
 from workers.completion import complete_ready
-from workers.courier import Courier
+from workers.dispatcher import Dispatcher
 from workers.errors import WorkerError
 from workers.hearing import Hearing
 from workers.pipeline import run_once
@@ -29,8 +29,8 @@ from workers.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def register(app: Celery, workbench: Workbench, hearing: Hearing, courier: Courier) -> None:
-    """Give the application its tasks, each with this worker's connections; after each the courier looks."""
+def register(app: Celery, workbench: Workbench, hearing: Hearing, dispatcher: Dispatcher) -> None:
+    """Give the application its tasks, each with this worker's connections; after each the dispatcher looks."""
     sweep = AtMostEvery(workbench.settings.worker_sweep_s / 2, notice_restore, sweep_once, OverdueAlarm())
     steps: dict[str, tuple[Callable[[Workbench], object], ...]] = {
         UNLEARN: (notice_restore, retrain_behind, unlearn_pending, certify_published, complete_ready),
@@ -39,7 +39,7 @@ def register(app: Celery, workbench: Workbench, hearing: Hearing, courier: Couri
     }
     presence = Presence()
     for name, taken in steps.items():
-        app.task(_task(name, (presence, *taken, courier.call), workbench, hearing), name=name)
+        app.task(_task(name, (presence, *taken, dispatcher.call), workbench, hearing), name=name)
 
 
 class AtMostEvery:
@@ -70,7 +70,7 @@ def unlearn_pending(workbench: Workbench) -> None:
     with unit_of_work(workbench.database) as session:
         models = models_with_work(session)
     for model in models:
-        if workbench.departure.is_told:
+        if workbench.shutdown.is_told:
             return
         with suppress(AlteraserError, LedgerError, WorkerError):  # recorded with the run, and logged
             run_once(workbench, model)

@@ -16,9 +16,9 @@ from ledger.journal import Journal
 from ledger.pseudonym import Pseudonyms
 from ledger.receipts import Signer, SigningKey
 from ledger.restores import RestoreGuard
-from workers.departure import Departure
-from workers.pulse import Pulse
+from workers.liveness import Liveness
 from workers.settings import WorkerSettings
+from workers.shutdown import Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Workbench:
         signer: Signs receipts.
         journal: What must stay erased, outside the database.
         guard: Notices when the ledger was restored from before an erasure.
-        departure: Whether this worker was told to stop.
-        pulse: Where it shows that it gets on.
+        shutdown: Whether this worker was told to stop.
+        liveness: Where it shows that it gets on.
         owner: Name of this worker in the ledger, never used by another, not even by its successor.
     """
 
@@ -43,8 +43,8 @@ class Workbench:
     signer: Signer
     journal: Journal
     guard: RestoreGuard
-    departure: Departure
-    pulse: Pulse
+    shutdown: Shutdown
+    liveness: Liveness
     owner: str
 
     @property
@@ -79,7 +79,7 @@ def open_workbench(settings: WorkerSettings) -> Workbench:
         signer=SigningKey.load(settings.secrets_dir),
         journal=journal,
         guard=RestoreGuard(database, journal, pseudonyms),
-        departure=Departure(settings.worker_stop_s),
-        pulse=Pulse(settings.worker_pulse),
+        shutdown=Shutdown(settings.worker_stop_s),
+        liveness=Liveness(settings.worker_liveness_file),
         owner=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     )

@@ -11,7 +11,7 @@ import pytest
 from ledger.doorbell import UNLEARN
 from workers import hearing
 from workers.hearing import Hearing
-from workers.pulse import Pulse
+from workers.liveness import Liveness
 from workers.workbench import Workbench
 
 
@@ -50,21 +50,21 @@ def test_without_a_broker_nobody_is_deaf(workbench: Workbench, listener: Hearing
 def test_an_idle_worker_that_could_hear_gets_on_and_a_deaf_one_does_not(
     workbench: Workbench, listener: Hearing, tmp_path: Path
 ) -> None:
-    listener.pulse = Pulse(tmp_path / "pulse")
+    listener.liveness = Liveness(tmp_path / "alive")
     listener.silence_s = 0.01
     assert not listener.look()
-    shown = (tmp_path / "pulse").stat().st_mtime
+    shown = (tmp_path / "alive").stat().st_mtime
     sleep(2 * listener.silence_s)
     workbench.doorbell.ring(UNLEARN)
     assert listener.look()
-    assert (tmp_path / "pulse").stat().st_mtime == shown
+    assert (tmp_path / "alive").stat().st_mtime == shown
 
 
 def test_a_worker_that_cannot_reach_the_broker_does_not_get_on(listener: Hearing, tmp_path: Path) -> None:
-    listener.pulse = Pulse(tmp_path / "pulse")
+    listener.liveness = Liveness(tmp_path / "alive")
     listener.broker_url = "redis+socket:///nowhere/valkey.sock"
     listener.look()
-    assert not (tmp_path / "pulse").exists()
+    assert not (tmp_path / "alive").exists()
 
 
 def test_a_deaf_worker_starts_again(workbench: Workbench, listener: Hearing, monkeypatch: pytest.MonkeyPatch) -> None:

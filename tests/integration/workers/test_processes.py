@@ -18,7 +18,7 @@ import redis
 from ledger import requests
 from ledger.database import unit_of_work
 from ledger.doorbell import QUEUE, UNLEARN, redis_url
-from workers.pulse import overdue_s
+from workers.liveness import overdue_s
 from workers.settings import WorkerSettings
 from workers.workbench import Workbench
 
@@ -31,7 +31,7 @@ def start(settings: WorkerSettings, tmp_path: Path) -> Iterator[Callable[[str], 
     names = ("database_url", "broker_url", "snapshot_dir", "secrets_dir")
     environment = {f"ALTERASER_{name.upper()}": str(getattr(settings, name)) for name in names}
     environment |= {"ALTERASER_WORKER_SWEEP_S": "0.5", "ALTERASER_WORKER_THREADS": "1"}
-    environment |= {"ALTERASER_WORKER_PULSE": str(tmp_path / "pulse")}
+    environment |= {"ALTERASER_WORKER_LIVENESS_FILE": str(tmp_path / "alive")}
     started: list[subprocess.Popen[bytes]] = []
 
     def run(process: str) -> subprocess.Popen[bytes]:
@@ -74,7 +74,7 @@ def test_a_rung_worker_unlearns_certifies_and_ends_when_told_to(
         return model.certificate is not None
 
     until(is_certified)
-    assert overdue_s(tmp_path / "pulse") < 0
+    assert overdue_s(tmp_path / "alive") < 0
     assert exit_code(worker) == 0
     lines = (tmp_path / "worker.log").read_text().splitlines()
     events = {json.loads(line)["event"] for line in lines if line.startswith("{")}
@@ -97,5 +97,5 @@ def test_beat_rings_for_a_sweep_and_ends_when_told_to(
     beat = start("beat")
     with redis.Redis.from_url(redis_url(workbench.settings.broker_url)) as client:
         until(lambda: bool(client.llen(QUEUE)))
-    until(lambda: overdue_s(tmp_path / "pulse") < 0)
+    until(lambda: overdue_s(tmp_path / "alive") < 0)
     assert exit_code(beat) == 0

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from workers.pulse import Pulse, overdue_s, silence_s
+from workers.liveness import Liveness, overdue_s, silence_s
 
 
 def judged(file: Path) -> subprocess.CompletedProcess[str]:
     """What a container's health check is told."""
-    return subprocess.run([sys.executable, "-m", "workers.pulse", str(file)], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "workers.liveness", str(file)], capture_output=True, text=True)
 
 
 def test_a_process_gets_on_for_as_long_as_its_last_sign_is_good(tmp_path: Path) -> None:
-    file = tmp_path / "pulse"
-    Pulse(file).beat(60.0)
+    file = tmp_path / "alive"
+    Liveness(file).beat(60.0)
     healthy = judged(file)
     assert (healthy.returncode, healthy.stdout) == (0, "gets on\n")
-    Pulse(file).beat(-30.0)
+    Liveness(file).beat(-30.0)
     still = judged(file)
     assert (still.returncode, still.stdout) == (1, "stands still for 30 s\n")
 
@@ -32,7 +32,7 @@ def test_a_process_that_never_gave_a_sign_does_not_get_on(tmp_path: Path) -> Non
 
 
 def test_where_nobody_looks_nothing_is_written(tmp_path: Path) -> None:
-    Pulse(None).beat(60.0)
+    Liveness(None).beat(60.0)
     assert not list(tmp_path.iterdir())
 
 
@@ -42,14 +42,14 @@ def test_a_process_may_miss_some_sweeps_and_is_given_some_seconds() -> None:
 
 
 def test_a_sign_is_never_taken_back_while_it_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "pulse"
-    Pulse(file).beat(60.0)
+    file = tmp_path / "alive"
+    Liveness(file).beat(60.0)
     seen: list[float] = []
-    monkeypatch.setattr("workers.pulse.os.utime", lambda *_: seen.append(overdue_s(file)))
-    Pulse(file).beat(60.0)
+    monkeypatch.setattr("workers.liveness.os.utime", lambda *_: seen.append(overdue_s(file)))
+    Liveness(file).beat(60.0)
     assert seen[0] < 0
 
 
 def test_a_file_that_cannot_be_written_does_not_stop_the_work(tmp_path: Path) -> None:
-    Pulse(tmp_path / "nowhere" / "pulse").beat(60.0)
-    assert judged(tmp_path / "nowhere" / "pulse").returncode == 1
+    Liveness(tmp_path / "nowhere" / "alive").beat(60.0)
+    assert judged(tmp_path / "nowhere" / "alive").returncode == 1

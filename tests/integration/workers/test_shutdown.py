@@ -42,8 +42,8 @@ def run_states(workbench: Workbench) -> list[str]:
 @pytest.fixture
 def told(trained: Workbench) -> Workbench:
     """A worker that was told to stop and has no time left."""
-    trained.departure.within_s = 0.0
-    trained.departure.tell()
+    trained.shutdown.within_s = 0.0
+    trained.shutdown.tell()
     return trained
 
 
@@ -55,7 +55,7 @@ def test_a_run_that_is_not_over_in_time_is_given_back_unblamed_and_taken_at_once
         run_once(told, MODEL)
     assert standing(told, request_id) == ("pending", 0)
     assert run_states(told)[-1] == "expired"
-    told.departure.within_s = PATIENCE_S
+    told.shutdown.within_s = PATIENCE_S
     assert run_once(told, MODEL)
     assert standing(told, request_id) == ("unlearned", 1)
 

@@ -13,7 +13,7 @@ from workers.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-class Courier:
+class Dispatcher:
     """Delivers what is due whenever it is called, and as often as the sweep comes without that.
 
     What goes wrong is logged, and left to the next time: the callbacks are rows.
@@ -25,7 +25,7 @@ class Courier:
 
     def start(self) -> None:
         """Begin to deliver; the thread ends with the process."""
-        Thread(target=self._run, name="courier", daemon=True).start()
+        Thread(target=self._run, name="dispatcher", daemon=True).start()
 
     def call(self, _: Workbench) -> None:
         """Have it look now: the step that ends every task."""

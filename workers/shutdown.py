@@ -16,7 +16,7 @@ from workers.errors import ToldToStop
 
 
 @dataclass(slots=True)
-class Departure:
+class Shutdown:
     """Whether this process was told to stop, and for how long it may still go on.
 
     Attributes:

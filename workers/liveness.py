@@ -1,6 +1,6 @@
 """A sign of progress that others can see: a file whose time is until when a process counts as getting on.
 
-    python -m workers.pulse FILE
+    python -m workers.liveness FILE
 
 ends with 0 where that time is still to come, and with 1 where the process stands still though it may be running. Each
 sign says for how long it is good: a step of the solver until its lease runs out, a ring that was answered until the
@@ -22,7 +22,7 @@ LEAST_SILENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Liveness:
     """Where one process shows that it gets on.
 
     Attributes:
