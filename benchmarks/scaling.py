@@ -2,10 +2,11 @@
 
     python -m benchmarks.scaling --sizes 100k,1m,10m --json scaling.json --picture scaling.svg
 
-The data is made up (`benchmarks.power_law`), between 943 x 1,682 with 100,000 interactions and 1,000,000 x 100,000 with
-10,000,000. Up to ``--converged`` interactions the live model is trained to the tolerance of training; beyond, by some
-alternating sweeps only, which changes nothing in what a local step or a pass over the data costs. Most of the gradient was
-then left by the training and not by the deletion, so the global step there goes down to `TOLERANCE` of all of it.
+The data is made up (`benchmarks.power_law`), between 943 x 1,682 with 100,000 interactions and 1,000,000 x 100,000
+with 10,000,000. Up to ``--converged`` interactions the live model is trained to the tolerance of training; beyond, by
+some alternating sweeps only, which changes nothing in what a local step or a pass over the data costs. Most of the
+gradient was then left by the training and not by the deletion, so the global step there goes down to `TOLERANCE` of
+all of it.
 """
 
 from __future__ import annotations
