@@ -269,6 +269,11 @@ def differences(runs: Sequence[Evidence]) -> str:
     return _plain([{**run, "rows": run["differences"]} for run in runs])
 
 
+def residue(runs: Sequence[Evidence]) -> str:
+    """A row per place, thing and encoding: how often it was found at each stage."""
+    return _plain(runs)
+
+
 TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "methods": methods,
     "summary": summary,
@@ -284,6 +289,7 @@ TABLES: Mapping[str, Callable[[Sequence[Evidence]], str]] = {
     "band": band,
     "attack": attack,
     "differences": differences,
+    "residue": residue,
 }
 
 

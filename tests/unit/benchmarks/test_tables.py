@@ -74,7 +74,7 @@ def test_the_summary_has_a_row_per_kind_of_deletion(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["accuracy", "scaling", "latency"])
+@pytest.mark.parametrize("kind", ["accuracy", "scaling", "latency", "residue"])
 def test_plain_evidence_is_shown_row_by_row(tmp_path: Path, kind: str) -> None:
     rows = [{"interactions": 100_000, "recall@10": 0.16154, "global_seconds": None, "peak_bytes": 2_500_000}]
     evidence = {"machine": MACHINE, "commit": "abc1234", "rows": rows}
