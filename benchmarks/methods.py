@@ -149,7 +149,7 @@ def adamw_warm(trial: Trial) -> Outcome:
 
 
 def alteraser(trial: Trial) -> Outcome:
-    """Unlearn as the product does; its curve is of other tolerances."""
+    """Unlearn with the product's solver; the curve is of other tolerances."""
     return replace(_unlearned(trial.case, trial.tolerance), curve=tuple(_ladder(trial)))
 
 
