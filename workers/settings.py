@@ -26,8 +26,8 @@ class WorkerSettings(SharedSettings):
 
     worker_perturb: bool = True
     """Whether a run goes further than the tolerance and then steps back at random, so that what is left of the
-    gradient points at nobody (`alteraser.perturbation`). Off, a run takes two thirds of the time, and whoever holds a
-    whole snapshot may be able to tell whom it forgot last."""
+    gradient points at nobody (`alteraser.perturbation`). Off, a run takes a third to two thirds of the time,
+    and whoever holds a whole snapshot may be able to tell whom it forgot last."""
 
     worker_accuracy_bound: float = Field(default=0.02, ge=0, le=1)
     """Largest fall of training Recall@10, in recall points, from parent to child. A larger fall makes the run
