@@ -31,6 +31,7 @@ pause?.addEventListener("click", () => {
 document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" && !isPaused ? tick() : next()));
 document.addEventListener("htmx:after:request", (event) => {
   const status = event.detail.ctx.response?.status ?? 0;
+  if (isPaused && status < 400) return; // asked for before the pause
   say(status < 400 ? "" : `The service answered ${status}; what is shown may be old.`);
 });
 document.addEventListener("htmx:error", () => say("The service cannot be reached; what is shown may be old."));
