@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from alteraser.synthetic import synthetic
 from benchmarks import attack
-from benchmarks.observations import RETRAINED, TREATMENTS
+from benchmarks.observations import RETRAINED
 from benchmarks.traces import ATTACKERS
 
 SMALL = ["--set", "d=6", "--set", "reg=0.02", "--set", "saturate=0"]
@@ -36,14 +36,16 @@ def run(*words: str) -> tuple[int, str]:
 
 def test_an_attack_writes_its_evidence_and_a_picture(data: Path, tmp_path: Path) -> None:
     out, picture = tmp_path / "out.json", tmp_path / "out.svg"
+    chosen = ("do-nothing", "drop-row", "unlearned")
     words = ["--shadows", "8", "--targets", "2", "--groups", "heavy,canary", "--deletions", "2"]
+    words += ["--methods", ",".join(chosen)]
     code, text = run("--data", str(data), *words, *SMALL, "--json", str(out), "--picture", str(picture))
     assert code == 0
     assert "was somebody there who has been forgotten?" in text
     found = json.loads(out.read_text())
     assert {"machine", "commit", "dataset", "model", "seed", "shadows", "rows", "differences"} <= found.keys()
     rows = [(row["group"], row["attacker"], row["method"]) for row in found["rows"]]
-    assert rows == [(g, a, m) for g in ("heavy", "canary") for a in ATTACKERS for m in (*TREATMENTS, RETRAINED)]
+    assert rows == [(g, a, m) for g in ("heavy", "canary") for a in ATTACKERS for m in (*chosen, RETRAINED)]
     for row in found["rows"]:
         assert row["members"] == row["others"] == 8
         assert row["caught_low"] <= row["caught"] <= row["caught_high"]
