@@ -27,7 +27,7 @@ up: $(INSTALLED) ## run the whole system in ./.alteraser until Ctrl-C
 	@$(BIN)/alteraser up
 
 test: $(INSTALLED) ## run the tests against real PostgreSQL, Valkey and Celery
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 faults: $(INSTALLED) ## kill, stop, fill, flip and restart a real deployment and print what was lost; ARGS="--seed 7 --times 2 --only disk"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults tests
